@@ -1,0 +1,25 @@
+"""Errors that a user can cause.
+
+The message of each is one sentence or two for the user: what is wrong and
+what to do. Widgets show it as a notification, the command line as one line.
+"""
+
+
+class XNetError(Exception):
+    """Base of all errors of napari-xnet that a user can do something about."""
+
+
+class ImageError(XNetError, ValueError):
+    """An image that cannot be read, written or segmented."""
+
+
+class ModelError(XNetError, ValueError):
+    """A model that does not exist, is damaged or does not fit."""
+
+
+class EngineError(XNetError, RuntimeError):
+    """The process that runs the network could not start, or died."""
+
+
+class Cancelled(XNetError):
+    """The user cancelled the work."""
