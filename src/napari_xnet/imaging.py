@@ -1,0 +1,329 @@
+"""From any radiograph to the working image that a network sees, and back.
+
+The working image is the radiograph reduced by one factor in both directions
+(never distorted), standardised, and padded so that the network can pool it.
+The way back follows the edges of the radiograph itself. Both directions work
+on strips of rows, so that a radiograph larger than memory passes through.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import uniform_filter
+from scipy.sparse import csr_array
+
+from napari_xnet.errors import ImageError
+
+Float = NDArray[np.floating[Any]]
+
+STRIP_PX = 2**22
+"""Pixels of the radiograph that are in memory at once."""
+
+_LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)
+"""Weights of red, green and blue, ITU-R BT.709 as in scikit-image's rgb2gray."""
+
+_LARGEST = 1e30
+"""Values beyond this count as missing: their squares would overflow."""
+
+_GUIDE_RADIUS_PX = 8
+_GUIDE_EPSILON = 1e-3
+"""Guided filter: window (working px) and regularisation (variance of the
+standardised image). The best of those that `benchmarks/upsampling.py` compares."""
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """How intensities become zero mean and unit variance.
+
+    Attributes
+    ----------
+    low, high : float
+        Intensities are clipped to this window first.
+    mean, std : float
+        Mean and standard deviation of the clipped intensities.
+    """
+
+    low: float
+    high: float
+    mean: float
+    std: float
+
+    def __call__(self, values: Float) -> NDArray[np.float32]:
+        """Standardise values of the radiograph; missing ones (NaN) become the mean."""
+        standard = (np.clip(values, self.low, self.high) - self.mean) / self.std
+        return np.asarray(np.nan_to_num(standard, copy=False, nan=0.0), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingImage:
+    """A radiograph as the network sees it.
+
+    Attributes
+    ----------
+    data : ndarray of float32, shape (H, W)
+        Standardised pixels, padded by repeating the border.
+    content : (int, int)
+        Height and width of the part of `data` that is not padding, in px.
+    shape : (int, int)
+        Height and width of the radiograph, in px.
+    scale : float
+        Working px per px of the radiograph, at most 1, the same in both
+        directions.
+    standardise : Standardisation
+        From intensities of the radiograph to those of `data`.
+    notes : tuple of str
+        What the user should know about how the radiograph was read.
+    """
+
+    data: NDArray[np.float32]
+    content: tuple[int, int]
+    shape: tuple[int, int]
+    scale: float
+    standardise: Standardisation
+    notes: tuple[str, ...] = ()
+
+
+def working_image(
+    image: ArrayLike,
+    size_px: int = 448,
+    multiple: int = 8,
+    percentiles: tuple[float, float] = (0.5, 99.5),
+) -> WorkingImage:
+    """Reduce, standardise and pad a radiograph.
+
+    Parameters
+    ----------
+    image : array of any real dtype, shape (Y, X), or (Y, X, 3 or 4) for RGB(A)
+        The radiograph: anything with ``shape``, ``dtype`` and slicing (NumPy,
+        memory map, dask, zarr); read in strips of rows.
+    size_px : int
+        Long side of the working image in px. Smaller radiographs keep their
+        size.
+    multiple : int
+        Height and width are padded to multiples of this by repeating the
+        border.
+    percentiles : (float, float)
+        Intensities are clipped to these percentiles of the reduced image.
+
+    Returns
+    -------
+    WorkingImage
+
+    Raises
+    ------
+    ImageError
+        If the array is empty, has another number of dimensions, is not of
+        real numbers or holds no finite number.
+
+    Notes
+    -----
+    Each working pixel is the mean of the area it covers, so the reduction
+    does not alias. Pixels that are not finite do not count in it.
+    """
+    rows = _Rows(image)
+    height, width = rows.shape
+    scale = min(1.0, size_px / max(height, width))
+    content = (_ceil(height * scale), _ceil(width * scale))
+    across = _area_weights(width, content[1], scale)
+    down = _area_weights(height, content[0], scale).T.tocsr()
+
+    total = np.zeros(content)
+    covered = np.zeros(content)
+    missing = 0
+    reference: Any = np.nan
+    for start, values in rows:
+        strip = down[start : start + len(values)].T
+        known = ~np.isnan(values)
+        missing += values.size - int(np.count_nonzero(known))
+        # Of differences to one pixel, so that low contrast on a bright ground stays exact.
+        if np.isnan(reference) and known.any():
+            reference = values[known][0]
+        total += strip @ (np.where(known, values - reference, 0) @ across.T)
+        covered += strip @ (known.astype(np.float32) @ across.T)
+    if missing == height * width:
+        raise ImageError("The image holds no finite number: there is nothing to segment.")
+    mean = np.divide(total, covered, out=np.full(content, np.nan), where=covered > 0)
+    reduced = mean + float(reference)
+
+    low, high = (float(value) for value in np.nanpercentile(reduced, percentiles))
+    if low == high:  # a small object on a constant ground
+        low, high = float(np.nanmin(reduced)), float(np.nanmax(reduced))
+    windowed = np.clip(reduced, low, high)
+    std = float(np.nanstd(windowed))
+    constant = std <= 4 * np.finfo(rows.dtype).eps * max(abs(low), abs(high))
+    standardise = Standardisation(
+        low, high, low if constant else float(np.nanmean(windowed)), 1.0 if constant else std
+    )
+
+    notes = []
+    if rows.rgb:
+        notes.append("The image is in colour: its luminance was used.")
+    if missing:
+        notes.append(f"{missing} pixels are not finite numbers and were filled in.")
+    if constant:
+        notes.append("The image is constant: the result means nothing.")
+    return WorkingImage(
+        data=np.pad(standardise(reduced), [(0, -size % multiple) for size in content], mode="edge"),
+        content=content,
+        shape=(height, width),
+        scale=scale,
+        standardise=standardise,
+        notes=tuple(notes),
+    )
+
+
+class EdgeAwareUpsampling:
+    """Class probabilities of a working image at the size of its radiograph.
+
+    In a window around each working pixel the probabilities are fitted as a
+    linear function of the intensity; the coefficients are interpolated and
+    applied to the radiograph itself, whose edges the result inherits: the
+    fast guided filter [1]_.
+
+    Parameters
+    ----------
+    probabilities : array of float, shape (H, W, classes)
+        Probabilities of the working image, padded or not; they sum to 1.
+    working : WorkingImage
+        The working image they belong to.
+
+    References
+    ----------
+    .. [1] K. He, J. Sun, "Fast Guided Filter", arXiv:1505.00996.
+    """
+
+    def __init__(self, probabilities: ArrayLike, working: WorkingImage) -> None:
+        self._working = working
+        height, width = working.content
+        guide = working.data[:height, :width]
+        # The last class is what the others leave: one fit less.
+        fitted = np.moveaxis(np.asarray(probabilities, np.float32), -1, 0)[:-1, :height, :width]
+
+        mean_guide = _window_mean(guide)
+        variance = _window_mean(guide * guide) - mean_guide**2 + _GUIDE_EPSILON
+        slopes, offsets = [], []
+        for probability in fitted:
+            mean = _window_mean(probability)
+            slope = (_window_mean(guide * probability) - mean_guide * mean) / variance
+            slopes.append(_window_mean(slope))
+            offsets.append(_window_mean(mean - slope * mean_guide))
+
+        self._down = _linear_weights(working.shape[0], height, working.scale)
+        across = _linear_weights(working.shape[1], width, working.scale).T
+        # One product serves all classes: they lie side by side in each row.
+        self._coefficients = [
+            np.concatenate([plane @ across for plane in planes], axis=1, dtype=np.float32)
+            for planes in (slopes, offsets)
+        ]
+
+    def strips(self, image: ArrayLike) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Probabilities of the radiograph, one strip of rows after the other.
+
+        Parameters
+        ----------
+        image : array, shape (Y, X) or (Y, X, 3 or 4)
+            The radiograph that the working image was made of.
+
+        Yields
+        ------
+        rows : slice
+            Rows of the strip.
+        probabilities : ndarray of float32, shape (classes, rows, X)
+            Between 0 and 1; they sum to 1 over the classes.
+        """
+        for start, values in _Rows(image):
+            rows = slice(start, start + len(values))
+            guide = self._working.standardise(values)
+            slope, offset = (
+                (self._down[rows] @ plane).reshape(len(values), -1, guide.shape[1])
+                for plane in self._coefficients
+            )
+            fitted = np.clip(slope * guide[:, np.newaxis] + offset, 0, 1)
+            rest = np.clip(1 - fitted.sum(axis=1, keepdims=True), 0, 1)
+            result = np.concatenate([fitted, rest], axis=1)
+            result /= result.sum(axis=1, keepdims=True)
+            yield rows, result.transpose(1, 0, 2)
+
+
+def as_array(image: ArrayLike) -> Any:
+    """Turn lists into an array; what has a dtype (memory map, dask, zarr) stays lazy."""
+    return image if hasattr(image, "dtype") else np.asarray(image)
+
+
+class _Rows:
+    """A radiograph as strips of rows, grey values of float32 (or float64).
+
+    Iterating yields ``(start, values)``; values that are not finite or beyond
+    ±1e30 are NaN.
+    """
+
+    def __init__(self, image: ArrayLike) -> None:
+        self._image: Any = as_array(image)
+        shape, dtype = tuple(self._image.shape), np.dtype(self._image.dtype)
+        self.rgb = len(shape) == 3 and shape[2] in (3, 4)
+        if len(shape) != 2 and not self.rgb:
+            raise ImageError(
+                f"A radiograph has the shape (Y, X), or (Y, X, 3) in colour, not {shape}."
+            )
+        if 0 in shape:
+            raise ImageError(f"The image is empty: its shape is {shape}.")
+        if dtype.kind not in "buif":
+            raise ImageError(f"A radiograph holds real numbers, not {dtype}.")
+        self.shape = (int(shape[0]), int(shape[1]))
+        # float32 is exact for up to 16 bit; 32-bit integers get float64.
+        self.dtype = np.promote_types(dtype, np.float32)
+
+    def __iter__(self) -> Iterator[tuple[int, Float]]:
+        height, width = self.shape
+        step = max(1, STRIP_PX // width)
+        for start in range(0, height, step):
+            strip = np.asarray(self._image[start : start + step])
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = strip[..., :3] @ _LUMINANCE if self.rgb else strip
+                values = values.astype(self.dtype)
+            if strip.dtype.kind == "f":
+                values[~(np.abs(values) <= _LARGEST)] = np.nan
+            yield start, values
+
+
+def _ceil(size: float) -> int:
+    """Round up, but not for a rounding error."""
+    return max(1, int(np.ceil(size - 1e-6)))
+
+
+def _window_mean(image: Float) -> Float:
+    return np.asarray(uniform_filter(image, 2 * _GUIDE_RADIUS_PX + 1, mode="nearest"))
+
+
+def _area_weights(source: int, target: int, scale: float) -> csr_array:
+    """Weights (target, source) that average the area which each target pixel covers."""
+    edges = np.minimum(np.arange(target + 1) / scale, source)
+    first = np.minimum(edges[:-1].astype(int), source - 1)
+    reach = np.arange(int(np.ceil(1 / scale)) + 1)
+    column = first[:, np.newaxis] + reach
+    covered = np.minimum(column + 1, edges[1:, np.newaxis]) - np.maximum(
+        column, edges[:-1, np.newaxis]
+    )
+    row, offset = np.nonzero((covered > 0) & (column < source))
+    weights = covered[row, offset] / np.diff(edges)[row]
+    return csr_array(
+        (weights.astype(np.float32), (row, column[row, offset])), shape=(target, source)
+    )
+
+
+def _linear_weights(target: int, source: int, scale: float) -> csr_array:
+    """Weights (target, source) that interpolate linearly between pixel centres."""
+    position = np.clip((np.arange(target) + 0.5) * scale - 0.5, 0, source - 1)
+    below = np.minimum(position.astype(int), max(source - 2, 0))
+    fraction = position - below
+    row = np.arange(target)
+    return csr_array(
+        (
+            np.concatenate([1 - fraction, fraction]).astype(np.float32),
+            (np.tile(row, 2), np.concatenate([below, np.minimum(below + 1, source - 1)])),
+        ),
+        shape=(target, source),
+    )
