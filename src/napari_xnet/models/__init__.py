@@ -1,0 +1,31 @@
+"""Models: a network, its weights and its card; and where they are kept."""
+
+from napari_xnet.models.card import Architecture, ModelCard, Preprocessing
+from napari_xnet.models.model import Model
+from napari_xnet.models.store import (
+    DEFAULT,
+    export_model,
+    find_model,
+    import_model,
+    list_models,
+    load_model,
+    models_folder,
+    remove_model,
+    show_model,
+)
+
+__all__ = [
+    "DEFAULT",
+    "Architecture",
+    "Model",
+    "ModelCard",
+    "Preprocessing",
+    "export_model",
+    "find_model",
+    "import_model",
+    "list_models",
+    "load_model",
+    "models_folder",
+    "remove_model",
+    "show_model",
+]

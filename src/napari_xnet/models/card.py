@@ -1,0 +1,134 @@
+"""The model card: what a model is, what it was made of, and how good it is."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from napari_xnet import tissue
+from napari_xnet.errors import ModelError
+
+LARGEST_CARD_BYTES = 2**20
+
+_Width = Annotated[int, Field(ge=1, le=2048)]
+_Percentile = Annotated[float, Field(ge=0, le=100)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Architecture(_Part):
+    """A network by name, and the arguments of its builder in `networks`."""
+
+    name: Literal["xnet", "segnet", "unet"]
+    filters: tuple[_Width, _Width, _Width, _Width] = (64, 128, 256, 512)
+    kernel_size: int = Field(default=3, ge=1, le=15)
+    l2: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        # The networks have less than 2 k² (sum of the filters)² parameters:
+        # a card alone cannot make us allocate more than a gigabyte.
+        if self.kernel_size * sum(self.filters) > 11_000:
+            raise ValueError("the network is larger than this program builds (1 GB of weights)")
+        return self
+
+    @property
+    def largest_weights_bytes(self) -> int:
+        """More than the weights of this network take as a file in float32."""
+        return 8 * (self.kernel_size * sum(self.filters)) ** 2 + 2**20
+
+
+class Preprocessing(_Part):
+    """How a radiograph becomes the working image, see `imaging.working_image`.
+
+    With ``polarity="both"`` the network sees the working image and its
+    negative, and their probabilities are averaged.
+    """
+
+    size_px: int = Field(default=448, ge=8, le=8192)
+    percentiles: tuple[_Percentile, _Percentile] = (0.5, 99.5)
+    polarity: Literal["as is", "both"] = "both"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.percentiles[0] >= self.percentiles[1]:
+            raise ValueError("the percentiles must rise")
+        return self
+
+
+class ModelCard(_Part):
+    """The JSON beside a model's weights; counts and numbers, never pixel data."""
+
+    format: Literal[1] = 1
+    name: str = Field(max_length=100)
+    summary: str = ""
+    status: Literal["interim", "final"] = "final"
+    architecture: Architecture
+    preprocessing: Preprocessing = Preprocessing()
+    classes: tuple[str, ...] = tissue.NAMES
+    training: dict[str, Any] = {}
+    augmentation: dict[str, Any] = {}
+    optimiser: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    date: str = ""
+    seed: int | None = None
+    weights_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    licence: str = ""
+
+    @model_validator(mode="after")
+    def _known_classes(self) -> Self:
+        if self.classes != tissue.NAMES:
+            raise ValueError(f"the classes must be {', '.join(tissue.NAMES)}")
+        return self
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a card from a JSON file.
+
+        Raises
+        ------
+        ModelError
+            If the file is missing, too large, no JSON or no card.
+        """
+        try:
+            if path.stat().st_size > LARGEST_CARD_BYTES:
+                raise ModelError(f"{path} is too large for a model card.")
+            data = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"The model card {path} cannot be read: {error.strerror}.") from error
+        return cls.parse(data, path)
+
+    @classmethod
+    def parse(cls, data: bytes, path: Path) -> Self:
+        """Read a card from JSON.
+
+        Parameters
+        ----------
+        data : bytes
+        path : Path
+            Where they come from, for messages.
+
+        Raises
+        ------
+        ModelError
+            If they are no JSON, or no card.
+        """
+        try:
+            return cls.model_validate(json.loads(data))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "card"
+            raise ModelError(
+                f"The model card {path} is not valid: {where}: {first['msg']}. Was it made by a "
+                "newer version of napari-xnet?"
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"{path} is not a model card: {error}.") from error
+
+    def to_json(self) -> str:
+        """Return the card as JSON text."""
+        return self.model_dump_json(indent=2) + "\n"

@@ -1,0 +1,161 @@
+"""A model: a network, its weights and its card."""
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xnet.errors import ModelError
+from napari_xnet.models import weights
+from napari_xnet.models.card import ModelCard
+
+if TYPE_CHECKING:
+    from napari_xnet.backend import keras
+
+CARD_FILE = "card.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+class Model:
+    """A network with the card that says what it is.
+
+    Attributes
+    ----------
+    card : ModelCard
+    network : keras.Model
+        From working images (batch, H, W, 1) to probabilities (batch, H, W, 3).
+    """
+
+    def __init__(self, card: ModelCard, network: "keras.Model") -> None:
+        self.card = card
+        self.network = network
+
+    def __repr__(self) -> str:
+        architecture = self.card.architecture
+        return f"<Model {self.card.name!r}: {architecture.name} {architecture.filters}>"
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Model":
+        """Load a model from its folder.
+
+        Parameters
+        ----------
+        folder : path
+            Folder with ``card.json`` and ``weights.safetensors``.
+
+        Raises
+        ------
+        ModelError
+            If the folder holds no model, or a damaged one.
+        """
+        folder = Path(folder)
+        card = ModelCard.read(folder / CARD_FILE)
+        path = folder / WEIGHTS_FILE
+        if not path.is_file():
+            raise ModelError(f"The model folder {folder} has no {WEIGHTS_FILE}.")
+        if weights.sha256(path) != card.weights_sha256:
+            raise ModelError(
+                f"The weights {path} are not those of their card (SHA-256 differs): the file is "
+                "damaged or was changed. Copy or import the model again."
+            )
+        network = build(card)
+        weights.load(network, path)
+        return cls(card, network)
+
+    def save(self, folder: str | Path) -> None:
+        """Save the model as a folder with ``card.json`` and ``weights.safetensors``.
+
+        The folder appears whole or not at all; a model that is there already
+        is replaced.
+
+        Raises
+        ------
+        ModelError
+            If the folder cannot be written.
+        """
+        data = weights.to_bytes(self.network)
+        digest = hashlib.sha256(data).hexdigest()
+        self.card = self.card.model_copy(update={"weights_sha256": digest})
+        write_folder(Path(folder), {CARD_FILE: self.card.to_json().encode(), WEIGHTS_FILE: data})
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Class probabilities of working images.
+
+        Parameters
+        ----------
+        images : ndarray of float32, shape (N, H, W)
+            Working images of one size, H and W multiples of 8.
+
+        Returns
+        -------
+        ndarray of float32, shape (N, H, W, 3)
+            Probabilities in the order of `tissue.CLASSES`.
+        """
+        from napari_xnet.backend import keras
+
+        batch = images[..., np.newaxis]
+        result: NDArray[np.float32] = keras.ops.convert_to_numpy(
+            self.network(batch, training=False)
+        )
+        if self.card.preprocessing.polarity == "both":
+            negative = keras.ops.convert_to_numpy(self.network(-batch, training=False))
+            result = (result + negative) / 2
+        return result
+
+
+def build(card: ModelCard) -> "keras.Model":
+    """Build the network that a card describes, with random weights, for any size of image."""
+    from napari_xnet.networks import ARCHITECTURES
+
+    architecture = card.architecture
+    return ARCHITECTURES[architecture.name](
+        (None, None, 1),
+        classes=len(card.classes),
+        kernel_size=architecture.kernel_size,
+        filters=architecture.filters,
+        l2=architecture.l2,
+    )
+
+
+def write_folder(folder: Path, files: dict[str, bytes]) -> None:
+    """Write a folder of files under a temporary name, then rename it.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be written, or if something is there that is not a model;
+        it is then still there.
+    """
+    if folder.exists() and not _is_model_folder(folder):
+        raise ModelError(f"{folder} is there already and is not a model: choose another name.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder.parent) as scratch:
+            new, old = Path(scratch, "new"), Path(scratch, "old")
+            new.mkdir()
+            for name, data in files.items():
+                (new / name).write_bytes(data)
+            if folder.exists():
+                shutil.move(folder, old)
+            try:
+                new.rename(folder)
+            except OSError:
+                if old.exists():
+                    old.rename(folder)
+                raise
+    except OSError as error:
+        raise ModelError(
+            f"The model cannot be written to {folder}: {error.strerror or error}."
+        ) from error
+
+
+def _is_model_folder(folder: Path) -> bool:
+    """Whether a folder holds nothing but (a part of) a model."""
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {
+        CARD_FILE,
+        WEIGHTS_FILE,
+    }
