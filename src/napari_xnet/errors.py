@@ -17,7 +17,7 @@ class ModelError(XNetError, ValueError):
     """A model that does not exist, is damaged or does not fit."""
 
 
-class EngineError(XNetError, RuntimeError):
+class EngineError(XNetError):
     """The process that runs the network could not start, or died."""
 
 

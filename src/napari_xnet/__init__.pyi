@@ -1,0 +1,19 @@
+from . import networks as networks
+from ._version import __version__ as __version__
+from .inference import Options as Options
+from .inference import Segmentation as Segmentation
+from .inference import segment as segment
+from .models import Model as Model
+from .models import list_models as list_models
+from .models import load_model as load_model
+
+__all__ = [
+    "Model",
+    "Options",
+    "Segmentation",
+    "__version__",
+    "list_models",
+    "load_model",
+    "networks",
+    "segment",
+]

@@ -1,0 +1,242 @@
+"""Segment radiographs: array in, labels and probabilities out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_xnet import tissue
+from napari_xnet.errors import ImageError
+from napari_xnet.imaging import EdgeAwareUpsampling, WorkingImage, as_array, working_image
+from napari_xnet.inference.postprocess import label, remove_bone_islands
+from napari_xnet.models import DEFAULT, Model, load_model
+
+Progress = Callable[[float, int], None]
+"""``progress(done, total)`` in slices and parts of them; may raise to stop the work."""
+
+
+SIZE_RANGE_PX = (8, 8192)
+"""Long sides that a working image may have."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen when a radiograph is segmented.
+
+    Attributes
+    ----------
+    soft_tissue_threshold : float in [0, 1], optional
+        See `postprocess.label`; the likeliest class if None.
+    bone_cleanup_px : int
+        See `postprocess.remove_bone_islands`, in px of the working image;
+        0 for none.
+    size_px : int, optional
+        Long side of the working image, that of the model's card if None.
+    memory_mb : int
+        About how much memory the network may use at once, which bounds the
+        number of slices in a batch.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
+
+    soft_tissue_threshold: float | None = None
+    bone_cleanup_px: int = 0
+    size_px: int | None = None
+    memory_mb: int = 1024
+
+    def __post_init__(self) -> None:
+        threshold = self.soft_tissue_threshold
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"The soft-tissue threshold must be from 0 to 1, not {threshold}.")
+        if self.bone_cleanup_px < 0:
+            raise ValueError(f"Bone clean-up cannot be negative ({self.bone_cleanup_px} px).")
+        smallest, largest = SIZE_RANGE_PX
+        if self.size_px is not None and not smallest <= self.size_px <= largest:
+            raise ValueError(
+                f"The working size must be {smallest} to {largest} px, not {self.size_px}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A segmented radiograph or stack.
+
+    Attributes
+    ----------
+    labels : ndarray of uint8, shape (Y, X) or (..., Y, X)
+        Values of `tissue.CLASSES`, 1 to 3.
+    notes : tuple of str
+        What the user should know about how the image was read.
+    """
+
+    labels: NDArray[np.uint8]
+    notes: tuple[str, ...]
+    _slices: tuple["_Slice", ...]
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Class probabilities, shape (3, Y, X) or (3, ..., Y, X), summing to 1.
+
+        In the order of `tissue.CLASSES`. Computed when first asked for, since
+        they take 12 times the memory of the labels: the image is read once
+        more, so it must not have changed.
+        """
+        shape = self.labels.shape
+        result = np.empty((len(tissue.CLASSES), *shape), np.float32)
+        pages = result.reshape(len(tissue.CLASSES), -1, *shape[-2:])
+        for index, one in enumerate(self._slices):
+            for rows, strip in one.strips():
+                pages[:, index, rows] = strip
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Slice:
+    """One radiograph and the probabilities of its working image."""
+
+    image: Any
+    size_px: int
+    percentiles: tuple[float, float]
+    probabilities: NDArray[np.float16]
+
+    def strips(
+        self, working: WorkingImage | None = None
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        working = working or working_image(self.image, self.size_px, percentiles=self.percentiles)
+        return EdgeAwareUpsampling(self.probabilities, working).strips(self.image)
+
+
+def segment(
+    image: ArrayLike,
+    model: str | Path | Model = DEFAULT,
+    *,
+    rgb: bool | None = None,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> Segmentation:
+    """Segment a radiograph, or a stack of them, into open beam, soft tissue and bone.
+
+    Parameters
+    ----------
+    image : array of any real dtype, shape (Y, X) or (..., Y, X)
+        Radiographs of either polarity. Also (Y, X, 3 or 4) and
+        (..., Y, X, 3 or 4) in colour. Arrays that slice lazily (memory maps,
+        dask, zarr) are read slice by slice and strip by strip.
+    model : str, path or Model
+        Name of a model, path of a model folder, or a loaded model.
+    rgb : bool, optional
+        Whether the last axis holds colours. If None, it does if the image has
+        more than two axes and the last one has the length 3 or 4.
+    options : Options, optional
+        All choices in one.
+    progress : callable, optional
+        Called as ``progress(done, total)``, in slices, after each strip of
+        rows; what it raises stops the work.
+    **choices
+        Fields of `Options`: `soft_tissue_threshold`, `bone_cleanup_px`,
+        `size_px`, `memory_mb`.
+
+    Returns
+    -------
+    Segmentation
+        ``labels`` and, computed when asked for, ``probabilities``.
+
+    Raises
+    ------
+    ImageError
+        If the image is not a radiograph, see `imaging.working_image`.
+    ModelError
+        If there is no such model, or it is damaged.
+    ValueError
+        If an option is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> result = segment(np.random.default_rng(0).random((60, 40)))
+    >>> result.labels.shape, result.probabilities.shape
+    ((60, 40), (3, 60, 40))
+    """
+    if options is not None and choices:
+        raise TypeError("Give either options or single choices, not both.")
+    options = options or Options(**choices)
+    pages, shape = _pages(as_array(image), rgb)
+    if not isinstance(model, Model):
+        model = load_model(model)
+
+    labels = np.empty((len(pages), *shape[-2:]), np.uint8)
+    notes: dict[str, None] = {}
+    done: list[_Slice] = []
+    for batch in _batches(pages, model, options):
+        for one, working in _predict(batch, model, options):
+            for rows, probabilities in one.strips(working):
+                labels[len(done), rows] = label(probabilities, options.soft_tissue_threshold)
+                if progress:
+                    progress(len(done) + rows.stop / shape[-2], len(pages))
+            notes.update(dict.fromkeys(working.notes))
+            done.append(one)
+    return Segmentation(labels.reshape(shape), tuple(notes), tuple(done))
+
+
+def _pages(image: Any, rgb: bool | None) -> tuple[list[Any], tuple[int, ...]]:
+    """Radiographs in an image, and the shape of their labels."""
+    shape = tuple(int(size) for size in image.shape)
+    if rgb is None:
+        rgb = len(shape) > 2 and shape[-1] in (3, 4)
+    spatial = shape[:-1] if rgb else shape
+    if len(spatial) < 2:
+        raise ImageError(f"A radiograph has the shape (Y, X), a stack (N, Y, X), not {shape}.")
+    if 0 in spatial:
+        raise ImageError(f"The image is empty: its shape is {shape}.")
+    if len(spatial) == 2:
+        return [image], spatial
+    return [_Page(image, index) for index in np.ndindex(*spatial[:-2])], spatial
+
+
+class _Page:
+    """One slice of a stack, read when its rows are."""
+
+    def __init__(self, stack: Any, index: tuple[int, ...]) -> None:
+        self._stack, self._index = stack, index
+        self.shape, self.dtype = stack.shape[len(index) :], stack.dtype
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        return np.asarray(self._stack[(*self._index, rows)])
+
+
+def _batches(pages: list[Any], model: Model, options: Options) -> Iterator[list[Any]]:
+    size_px = options.size_px or model.card.preprocessing.size_px
+    height, width = (min(size_px, side) for side in pages[0].shape[:2])
+    # Measured: while Keras runs XNet it keeps as much as 30 maps of the first level.
+    bytes_per_px = 30 * 4 * model.card.architecture.filters[0]
+    count = max(1, int(options.memory_mb * 2**20 / (height * width * bytes_per_px)))
+    for start in range(0, len(pages), count):
+        yield pages[start : start + count]
+
+
+def _predict(
+    pages: list[Any], model: Model, options: Options
+) -> Iterator[tuple[_Slice, WorkingImage]]:
+    """Working probabilities of a batch of radiographs of one shape."""
+    preprocessing = model.card.preprocessing
+    size_px = options.size_px or preprocessing.size_px
+    workings = [
+        working_image(page, size_px, percentiles=preprocessing.percentiles) for page in pages
+    ]
+    predicted = model.predict(np.stack([working.data for working in workings]))
+    for page, working, probabilities in zip(pages, workings, predicted, strict=True):
+        height, width = working.content
+        probabilities = probabilities[:height, :width]
+        if options.bone_cleanup_px:
+            probabilities = remove_bone_islands(probabilities, options.bone_cleanup_px)
+        # Half precision, so that a stack's probabilities fit beside its labels.
+        half = probabilities.astype(np.float16)
+        yield _Slice(page, size_px, preprocessing.percentiles, half), working
