@@ -1,0 +1,53 @@
+"""What the tests ask of the engine: functions that its process can import."""
+
+import os
+import signal
+import time
+
+import numpy as np
+
+from napari_xnet import errors
+
+
+def echo(*args, progress, **kwargs):
+    return args, kwargs
+
+
+def describe(array, progress):
+    """What the engine sees of an array."""
+    return array.shape, array.dtype.str, array.tobytes(), array.flags.writeable
+
+
+def arange(count, dtype, progress):
+    return np.arange(count).astype(dtype)
+
+
+def pid(progress):
+    return os.getpid()
+
+
+def count(total, pause_s, progress):
+    """Report each step."""
+    for step in range(total):
+        progress(step + 1, total)
+        time.sleep(pause_s)
+    return total
+
+
+def sleep(seconds, progress):
+    """Never report, so that nobody can stop it kindly."""
+    progress(0, 1)
+    time.sleep(seconds)
+
+
+def fail(name, message, progress):
+    kinds = {"MemoryError": MemoryError, "ZeroDivisionError": ZeroDivisionError}
+    raise (kinds.get(name) or getattr(errors, name))(message)
+
+
+def die(progress):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(progress):
+    os._exit(3)
