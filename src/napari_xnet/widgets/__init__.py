@@ -1,0 +1,1 @@
+"""The dock widgets: layers in, a request to the engine, layers out."""

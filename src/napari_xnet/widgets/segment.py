@@ -1,0 +1,351 @@
+"""The dock widget *Segment radiograph*."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    Container,
+    FloatSlider,
+    Label,
+    ProgressBar,
+    PushButton,
+    SpinBox,
+)
+from napari.qt.threading import thread_worker
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QFileDialog, QSizePolicy
+
+from napari_xnet import tissue
+from napari_xnet.engine import Engine, Progress, shared_engine
+from napari_xnet.errors import Cancelled, XNetError
+from napari_xnet.inference import SIZE_RANGE_PX, Options
+from napari_xnet.io.labels import write_labels_layer
+from napari_xnet.models import DEFAULT, find_model, list_models, show_model
+from napari_xnet.widgets import layers, memory, segment_job
+from napari_xnet.widgets.preferences import Preferences
+from napari_xnet.widgets.segment_job import SegmentJob, SegmentResult
+from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
+
+if TYPE_CHECKING:
+    import napari
+
+DETAILS = {"Fast": 0.5, "Standard": 1.0, "Fine": 1.5}
+"""Working size of each level of detail, as a multiple of the model's own."""
+
+_THIS, _ALL = "This slice", "All slices"
+
+
+class SegmentWidget(Container[Any]):
+    """Segment an image layer into a Labels layer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer whose layers are offered.
+    """
+
+    def __init__(self, napari_viewer: "napari.Viewer") -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._engine = shared_engine()
+        self._cancel: threading.Event | None = None
+        self._destroyed = False
+        self._news = _News()
+        self._news.arrived.connect(self._show_progress)
+
+        self._image = ComboBox(
+            name="image",
+            label="Image",
+            choices=lambda _: layers.radiograph_layers(self._viewer),
+            nullable=False,
+            tooltip="The radiograph to segment, or a stack of them; follows the selected layer.",
+        )
+        self._model = ComboBox(
+            name="model",
+            label="Model",
+            choices=lambda _: list_models(Preferences.current().models_folder),
+            tooltip="The network that segments. Models that you import appear here.",
+        )
+        self._detail = ComboBox(
+            name="detail",
+            label="Detail",
+            choices=list(DETAILS),
+            value="Standard",
+            tooltip="How large the network sees the radiograph. Standard is what the model was "
+            "made for; Fast is coarser; Fine sees smaller structures but less context.",
+        )
+        self._slices = ComboBox(
+            name="slices",
+            label="Slices",
+            choices=[_THIS, _ALL],
+            tooltip="Of a stack, segment the radiograph that is displayed, or all of them.",
+        )
+        self._use_threshold = CheckBox(
+            name="use_threshold",
+            label=" ",
+            tooltip="On: soft tissue only where its probability is above the threshold. "
+            "Off: the likeliest class everywhere.",
+        )
+        self._threshold = FloatSlider(
+            name="threshold",
+            value=0.8,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Soft tissue only where its probability is above this, elsewhere the likelier "
+            "of open beam and bone. Higher: purer soft tissue. Lower: more of it.",
+        )
+        self._bone_cleanup_px = SpinBox(
+            name="bone_cleanup_px",
+            label="Bone clean-up",
+            value=0,
+            min=0,
+            max=100,
+            tooltip="Remove islands of bone that hold no square of this side, in pixels of the "
+            "working image (448 along the long side for the default model). 0 keeps them.",
+        )
+        self._probabilities = CheckBox(
+            name="probabilities",
+            label="Add probabilities",
+            tooltip="Also add the probability of each class as a hidden image layer.",
+        )
+        self._run_button = PushButton(name="run", label="Segment")
+        self._cancel_button = PushButton(name="cancel", label="Cancel", enabled=False)
+        self._save_button = PushButton(
+            name="save",
+            label="Save labels…",
+            tooltip="Save the selected Labels layer, or else the newest one of the image, as a "
+            "TIFF with class colours, class names and pixel size.",
+        )
+        self._progress = ProgressBar(name="progress", label=" ", value=0, max=1, visible=False)
+        self._status = Label(name="status", label=" ", value="")
+        self._status.native.setWordWrap(True)
+        self._status.native.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Preferred)
+        self.extend(
+            [
+                self._image,
+                self._model,
+                self._detail,
+                self._slices,
+                _row(self._use_threshold, self._threshold, label="Soft-tissue threshold"),
+                self._bone_cleanup_px,
+                self._probabilities,
+                _row(self._run_button, self._cancel_button),
+                self._progress,
+                self._status,
+                self._save_button,
+            ]
+        )
+        self._remembered = {
+            widget.name: widget
+            for widget in (
+                self._model,
+                self._detail,
+                self._use_threshold,
+                self._threshold,
+                self._bone_cleanup_px,
+                self._probabilities,
+            )
+        }
+        memory.recall("segment", self._remembered)
+
+        self._image.changed.connect(self._refresh)
+        self._use_threshold.changed.connect(self._refresh)
+        self._run_button.changed.connect(self.run)
+        self._cancel_button.changed.connect(self.cancel)
+        self._save_button.changed.connect(self.save)
+        self._viewer.layers.events.inserted.connect(self._on_layers_changed)
+        self._viewer.layers.events.removed.connect(self._on_layers_changed)
+        self._viewer.layers.selection.events.active.connect(self._on_layer_selected)
+        Preferences.on_models_folder_changed(self._model.reset_choices)
+        self.native.destroyed.connect(self._on_destroyed)
+        self._refresh()
+        self._warm_up()
+
+    def run(self) -> None:
+        """Segment the chosen image."""
+        try:
+            job = self._job()
+        except XNetError as error:
+            show_error(str(error))
+            return
+        memory.remember("segment", self._remembered)
+        self._cancel = threading.Event()
+        self._engine.environment = Preferences.current().environment
+        worker = _work(job, self._engine, self._news.arrived.emit, self._cancel)
+        worker.returned.connect(lambda outcome: self._finish(job, *outcome))
+        self._refresh()
+        self._show_progress(Progress("Starting…"))
+        worker.start()
+
+    def cancel(self) -> None:
+        """Stop the segmentation that is running; no layer changes."""
+        if self._cancel:
+            self._cancel.set()
+
+    def save(self) -> None:
+        """Ask for a file name and save the labels."""
+        layer = layers.labels_to_save(self._viewer, self._image.value)
+        if layer is None:
+            show_info("There is no Labels layer to save: press Segment first.")
+            return
+        path, _ = QFileDialog.getSaveFileName(
+            self.native, "Save labels", f"{layer.name}.tif", "TIFF (*.tif *.tiff)"
+        )
+        if path:
+            try:
+                (path,) = write_labels_layer(path, layer.data, layer.as_layer_data_tuple()[1])
+            except XNetError as error:
+                show_error(str(error))
+            else:
+                self._status.value = f"Saved {path}."
+
+    def _warm_up(self) -> None:
+        try:
+            self._engine.environment = Preferences.current().environment
+            self._engine.start()
+        except XNetError as error:
+            show_error(str(error))
+        warm_up_labels()
+
+    def _job(self) -> SegmentJob:
+        layer = self._image.value
+        preferences = Preferences.current()
+        radiographs = layers.Radiographs.of(layer)
+        model = find_model(self._model.value or DEFAULT, preferences.models_folder)
+        size_px = preferences.size_px or show_model(model).preprocessing.size_px
+        if radiographs.is_stack and self._slices.value == _ALL:
+            indices = radiographs.indices()
+        else:
+            indices = [layers.shown_index(layer, self._viewer.dims.point)]
+        return SegmentJob(
+            image_id=str(layer.unique_id),
+            image_name=layer.name,
+            radiographs=radiographs,
+            indices=indices,
+            place=layers.placement(layer),
+            model=model,
+            options=Options(
+                soft_tissue_threshold=self._threshold.value if self._use_threshold.value else None,
+                bone_cleanup_px=self._bone_cleanup_px.value,
+                size_px=int(np.clip(size_px * DETAILS[self._detail.value], *SIZE_RANGE_PX)),
+                memory_mb=preferences.memory_mb,
+            ),
+            probabilities=self._probabilities.value,
+        )
+
+    def _finish(
+        self, job: SegmentJob, result: SegmentResult | None, error: Exception | None
+    ) -> None:
+        if self._destroyed:
+            return
+        self._cancel = None
+        self._refresh()
+        if result:
+            with no_garbage_collection():
+                self._show_result(job, result)
+            return
+        self._status.value = "Not segmented."
+        match error:
+            case Cancelled():
+                self._status.value = "Cancelled: no layer was changed."
+            case XNetError():
+                show_error(str(error))
+            case MemoryError():
+                show_error("There is not enough memory for this: segment fewer slices at once.")
+            case Exception():
+                raise error
+
+    def _show_result(self, job: SegmentJob, result: SegmentResult) -> None:
+        shape = job.radiographs.shape
+        labels = layers.find_labels(self._viewer, job.image_id, shape, job.indices)
+        if labels is None:
+            edited = layers.hide_older_labels(self._viewer, job.image_id)
+            labels = layers.add_labels(self._viewer, job.image_id, job.image_name, shape, job.place)
+            if edited:
+                show_info(f'Your edits are kept in "{edited}", hidden below "{labels.name}".')
+        layers.write_labels(labels, result.labels, job.place)
+        if result.probabilities:
+            stack = np.zeros((len(tissue.CLASSES), *shape), np.float32)
+            for index, probabilities in result.probabilities.items():
+                for layer, probability in zip(stack, probabilities, strict=True):
+                    layer[index] = probability
+            layers.show_probabilities(
+                self._viewer, job.image_id, job.image_name, stack, job.place, below=labels
+            )
+        self._viewer.layers.selection.active = labels
+        self._status.value = result.summary()
+        for note in result.notes:
+            show_info(note)
+
+    def _show_progress(self, news: Progress) -> None:
+        if self._cancel is None or self._destroyed:
+            return
+        cancelling = self._cancel.is_set()
+        message = news.message
+        if news.total > 1:
+            message = f"Slice {min(int(news.done) + 1, news.total)} of {news.total}: {message}"
+        self._status.value = "Cancelling…" if cancelling else message
+        # A bar without a maximum says "busy".
+        self._progress.max = 100 if news.total else 0
+        self._progress.value = int(100 * news.done / news.total) if news.total else 0
+
+    def _on_destroyed(self) -> None:
+        self._destroyed = True
+        self.cancel()
+
+    def _on_layers_changed(self) -> None:
+        self._image.reset_choices()
+        self._refresh()
+
+    def _on_layer_selected(self) -> None:
+        active = self._viewer.layers.selection.active
+        if active in self._image.choices:
+            self._image.value = active
+
+    def _refresh(self) -> None:
+        layer = self._image.value
+        running = self._cancel is not None
+        self._slices.enabled = layer is not None and layer.ndim > 2
+        self._threshold.enabled = self._use_threshold.value
+        self._run_button.enabled = layer is not None and not running
+        self._cancel_button.enabled = running
+        self._progress.visible = running
+        if layer is None and not running:
+            self._status.value = "No image open: File > Open Sample > XNet."
+        elif self._status.value.startswith("No image"):
+            self._status.value = ""
+
+
+class _News(QObject):
+    """Carries progress from the worker's thread to the window's."""
+
+    arrived = Signal(object)
+
+
+@thread_worker
+def _work(
+    job: SegmentJob,
+    engine: Engine,
+    report: Callable[[Progress], None],
+    cancel: threading.Event,
+) -> tuple[SegmentResult | None, Exception | None]:
+    # Errors are returned: thread_worker swallows some kinds of exceptions.
+    try:
+        while (warming := warm_up_labels()).is_alive() and not cancel.is_set():
+            warming.join(0.05)
+        return segment_job.run(job, engine, report, cancel), None
+    except Exception as error:
+        return None, error
+
+
+def _row(*widgets: Any, label: str = " ") -> Container[Any]:
+    """Widgets side by side behind one label."""
+    row = Container(widgets=widgets, layout="horizontal", labels=False, label=label)
+    row.margins = (0, 0, 0, 0)
+    return row
