@@ -1,0 +1,227 @@
+"""The command line: ``napari-xnet``.
+
+Progress and errors go to stderr, results to stdout. Exit codes: 0 done,
+1 some inputs failed, 2 wrong call.
+"""
+
+import argparse
+import glob
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from napari_xnet import models
+from napari_xnet._version import __version__
+from napari_xnet.errors import XNetError
+
+DONE, SOME_FAILED, WRONG_CALL = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; those of the process if None.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    parser = _parser()
+    call = parser.parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = call.run
+    try:
+        return run(call)
+    except XNetError as error:
+        _say(f"napari-xnet: {error}")
+        return WRONG_CALL
+    except KeyboardInterrupt:
+        _say("napari-xnet: interrupted; finished files are kept.")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="napari-xnet",
+        description="Segment radiographs into open beam (1), soft tissue (2) and bone (3).",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    segment = commands.add_parser(
+        "segment",
+        help="segment image files",
+        description="Write DIR/<stem>_labels.tif for each image: uint8, 1 open beam, "
+        "2 soft tissue, 3 bone, of the height, width and page count of the image.",
+    )
+    segment.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="TIFF, DICOM, PNG or JPEG file, or a pattern"
+    )
+    segment.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
+    segment.add_argument("--model", default=models.DEFAULT, metavar="NAME|PATH")
+    segment.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="also write DIR/<stem>_probabilities.tif: float32, class axis first",
+    )
+    segment.add_argument(
+        "--soft-tissue-threshold",
+        type=_probability,
+        metavar="P",
+        help="soft tissue only where its probability is above P, else the likelier of the others",
+    )
+    segment.set_defaults(run=_segment)
+
+    store = commands.add_parser("models", help="list, show, export, import and remove models")
+    actions = store.add_subparsers(required=True, metavar="ACTION")
+    action = actions.add_parser("list", help="names of all models")
+    action.set_defaults(run=_list_models)
+    action = actions.add_parser("show", help="the card of a model, as JSON")
+    action.add_argument("name", help="name of a model, see models list")
+    action.set_defaults(run=_show_model)
+    action = actions.add_parser("export", help="write a model as one ZIP file")
+    action.add_argument("name", help="name of a model, see models list")
+    action.add_argument("path", type=Path, help="ZIP file to write, or the folder for NAME.zip")
+    action.set_defaults(run=_export_model)
+    action = actions.add_parser("import", help="add a model that was exported")
+    action.add_argument("path", type=Path, help="ZIP file; the model gets the name of the file")
+    action.set_defaults(run=_import_model)
+    action = actions.add_parser("remove", help="delete a model")
+    action.add_argument("name", help="name of a model, see models list")
+    action.set_defaults(run=_remove_model)
+
+    demo = commands.add_parser(
+        "demo",
+        help="segment a simulated radiograph and show it",
+        description="Segment a simulated radiograph in napari or, where there is no display, "
+        "write the result as PNG and TIFF.",
+    )
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _segment(call: argparse.Namespace) -> int:
+    from napari_xnet.inference.files import segment_file
+
+    paths = []
+    for path in _expand(call.images):
+        if path.stem.endswith(("_labels", "_probabilities")):
+            _say(f"{path}: skipped, since by its name it is a result.")
+        else:
+            paths.append(path)
+    stems = Counter(path.stem.lower() for path in paths)
+    twice = [str(path) for path in paths if stems[path.stem.lower()] > 1]
+    if twice:
+        raise XNetError(
+            f"These images would be written to one file: {', '.join(twice)}. "
+            "Segment them into different folders."
+        )
+    try:
+        call.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise XNetError(
+            f"The folder {call.output} cannot be made: {error.strerror}. Choose another one."
+        ) from error
+    models.find_model(call.model)
+    _say("Loading TensorFlow…")
+    model = models.load_model(call.model)
+
+    failed = 0
+    for number, path in enumerate(paths, start=1):
+        _say(f"[{number}/{len(paths)}] {path}")
+        try:
+            written = segment_file(
+                path,
+                call.output,
+                model,
+                probabilities=call.probabilities,
+                soft_tissue_threshold=call.soft_tissue_threshold,
+                progress=_show_progress,
+                note=_say,
+            )
+        except XNetError as error:
+            failed += 1
+            reason = f"{error}".removeprefix(f"{path}").removeprefix(path.name).lstrip(": ")
+            _say(f"napari-xnet: {path}: {reason}")
+        except Exception as error:
+            # Whatever it is (a graphics card out of memory), the other images are done.
+            failed += 1
+            reason = f"{error}".strip().partition("\n")[0] or "not enough memory"
+            _say(f"napari-xnet: {path}: {type(error).__name__}: {reason}")
+        else:
+            print(*written, sep="\n", flush=True)
+    if failed:
+        _say(f"napari-xnet: {failed} of {len(paths)} images failed.")
+    return SOME_FAILED if failed else DONE
+
+
+def _list_models(_: argparse.Namespace) -> int:
+    print(*models.list_models(), sep="\n")
+    return DONE
+
+
+def _show_model(call: argparse.Namespace) -> int:
+    print(models.show_model(call.name).to_json(), end="")
+    return DONE
+
+
+def _export_model(call: argparse.Namespace) -> int:
+    print(models.export_model(call.name, call.path))
+    return DONE
+
+
+def _import_model(call: argparse.Namespace) -> int:
+    print(models.import_model(call.path))
+    return DONE
+
+
+def _remove_model(call: argparse.Namespace) -> int:
+    models.remove_model(call.name)
+    _say(f"Removed {call.name}.")
+    return DONE
+
+
+def _demo(_: argparse.Namespace) -> int:
+    from napari_xnet import demo
+
+    if demo.has_display():
+        demo.show()
+    else:
+        _say("There is no display, or no Qt (pip install 'napari[all]'): the result goes to files.")
+        print(*demo.write(Path("napari-xnet-demo")), sep="\n")
+    return DONE
+
+
+def _expand(patterns: Sequence[str]) -> list[Path]:
+    """Files that the arguments name; shells that leave patterns alone are common on Windows."""
+    paths: dict[Path, None] = {}
+    for pattern in patterns:
+        found = [] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
+        paths.update(dict.fromkeys(Path(name) for name in found or [pattern]))
+    return list(paths)
+
+
+def _probability(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a probability: give 0 to 1")
+    return value
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _show_progress(done: float, total: int) -> None:
+    """Show how far a stack or a large image is, on terminals only: logs stay short."""
+    if sys.stderr.isatty():
+        end = "\n" if done >= total else ""
+        print(f"\r    {100 * done / total:3.0f} %", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,360 @@
+"""The command line: what it writes, says and returns."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_xnet import __version__
+from napari_xnet.cli import main
+from napari_xnet.inference import segment
+from napari_xnet.io import write_labels
+from napari_xnet.models import list_models
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path, monkeypatch):
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(capfd):
+    """A function that runs the command line: exit code, lines of stdout, text of stderr."""
+
+    def run(*arguments):
+        try:
+            code = main([str(one) for one in arguments])
+        except SystemExit as end:
+            code = end.code
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return code, out.splitlines(), err
+
+    return run
+
+
+@pytest.fixture
+def small(small_model):
+    """Path of a small model."""
+    small_model.save("small model")
+    return "small model"
+
+
+def write(path, image):
+    tifffile.imwrite(path, image, photometric="minisblack")
+
+
+# ------------------------------------------------------------------ segment
+
+
+def test_segment_writes_labels(run, small, small_model, radiograph):
+    write("one.tif", radiograph)
+    code, out, err = run("segment", "one.tif", "-o", "out/deep", "--model", small)
+    assert code == 0
+    assert out == [os.path.join("out", "deep", "one_labels.tif")]
+    assert "one.tif" in err
+    assert os.listdir("out/deep") == ["one_labels.tif"]
+    with tifffile.TiffFile(out[0]) as tif:
+        assert len(tif.pages) == 1
+        labels = tif.asarray()
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, segment(radiograph, small_model).labels)
+
+
+def test_segment_uses_the_default_model(run, default_model, radiograph):
+    write("one.tif", radiograph)
+    code, out, _ = run("segment", "one.tif", "-o", "out")
+    assert code == 0
+    labels = tifffile.imread(out[0])
+    np.testing.assert_array_equal(labels, segment(radiograph, default_model).labels)
+
+
+def test_segment_writes_probabilities_class_axis_first(run, small, small_model, radiograph):
+    stack = np.stack([radiograph, radiograph[::-1]])
+    write("one.tif", radiograph)
+    write("two.tiff", stack)
+    code, out, _ = run(
+        "segment", "one.tif", "two.tiff", "-o", "out", "--model", small, "--probabilities"
+    )
+    assert code == 0
+    names = [
+        f"{stem}_{kind}.tif" for stem in ("one", "two") for kind in ("labels", "probabilities")
+    ]
+    assert out == [os.path.join("out", name) for name in names]
+    for stem, image in (("one", radiograph), ("two", stack)):
+        labels = tifffile.imread(f"out/{stem}_labels.tif")
+        assert labels.shape == image.shape
+        assert set(np.unique(labels)) <= {1, 2, 3}
+        probabilities = tifffile.imread(f"out/{stem}_probabilities.tif")
+        assert probabilities.shape == (3, *image.shape)
+        assert probabilities.dtype == np.float32
+        np.testing.assert_array_equal(labels, probabilities.argmax(axis=0) + 1)
+        np.testing.assert_array_equal(probabilities, segment(image, small_model).probabilities)
+    with tifffile.TiffFile("out/two_labels.tif") as tif:
+        assert len(tif.pages) == 2
+
+
+def test_segment_takes_a_threshold(run, small, small_model, radiograph):
+    write("one.tif", radiograph)
+    options = ("--model", small, "--soft-tissue-threshold", "0.34")
+    code, out, _ = run("segment", "one.tif", "-o", "out", *options)
+    assert code == 0
+    expected = segment(radiograph, small_model, soft_tissue_threshold=0.34).labels
+    np.testing.assert_array_equal(tifffile.imread(out[0]), expected)
+
+
+def test_segment_segments_colour_pictures_with_a_note(run, small, radiograph):
+    colour = np.repeat((radiograph // 64).astype(np.uint8)[..., np.newaxis], 3, axis=-1)
+    tifffile.imwrite("one.tif", colour, photometric="rgb")
+    code, out, err = run("segment", "one.tif", "-o", "out", "--model", small)
+    assert code == 0
+    assert "in colour" in err
+    assert tifffile.imread(out[0]).shape == radiograph.shape
+
+
+def test_a_broken_file_does_not_stop_the_others(run, small, radiograph):
+    write("good.tif", radiograph)
+    write("fine.tif", radiograph)
+    Path("text.tif").write_text("no TIFF file")
+    Path("short.tif").write_bytes(Path("good.tif").read_bytes()[:1000])
+    Path("empty.png").touch()
+    Path("notes.txt").write_text("text")
+    Path("folder.tif").mkdir()
+    write("hollow.tif", np.full((20, 20), np.nan, np.float32))
+    bad = ["text.tif", "short.tif", "empty.png", "notes.txt", "folder.tif", "hollow.tif", "no.tif"]
+    code, out, err = run("segment", "good.tif", *bad, "fine.tif", "-o", "out", "--model", small)
+    assert code == 1
+    assert out == [os.path.join("out", f"{stem}_labels.tif") for stem in ("good", "fine")]
+    assert sorted(os.listdir("out")) == ["fine_labels.tif", "good_labels.tif"]
+    errors = [line for line in err.splitlines() if line.startswith("napari-xnet: ")]
+    assert errors[-1] == "napari-xnet: 7 of 9 images failed."
+    assert [line.split(": ")[1] for line in errors[:-1]] == bad
+
+
+def test_patterns_are_expanded(run, small, radiograph):
+    Path("in").mkdir()
+    for name in ("b", "a"):
+        write(f"in/{name}.tif", radiograph)
+    Path("in/a.txt").touch()
+    code, out, _ = run("segment", "in/*.tif", "-o", "out", "--model", small)
+    assert code == 0
+    assert out == [os.path.join("out", f"{stem}_labels.tif") for stem in "ab"]
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name(run, small, radiograph):
+    write("a[1].tif", radiograph)
+    code, out, _ = run("segment", "a[1].tif", "-o", "out", "--model", small)
+    assert code == 0
+    assert out == [os.path.join("out", "a[1]_labels.tif")]
+
+
+def test_a_pattern_that_nothing_fits_is_a_failed_input(run, small):
+    code, out, err = run("segment", "*.tif", "-o", "out", "--model", small)
+    assert code == 1
+    assert out == []
+    assert "*.tif" in err
+
+
+def test_one_name_twice_is_refused_before_anything_is_done(run, radiograph):
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+    write("a/one.tif", radiograph)
+    write("b/ONE.tiff", radiograph)
+    code, out, err = run("segment", "a/one.tif", "b/ONE.tiff", "-o", "out")
+    assert code == 2
+    assert out == []
+    assert os.path.join("a", "one.tif") in err
+    assert os.path.join("b", "ONE.tiff") in err
+    assert not Path("out").exists()
+
+
+def test_the_same_file_twice_is_one_file(run, small, radiograph):
+    write("one.tif", radiograph)
+    code, out, _ = run("segment", "one.tif", "*.tif", "-o", "out", "--model", small)
+    assert code == 0
+    assert len(out) == 1
+
+
+def test_labels_of_a_person_are_not_overwritten(run, small, radiograph):
+    write("one.tif", radiograph)
+    write("two.tif", radiograph)
+    write_labels("one_labels.tif", np.ones(radiograph.shape, np.uint8))
+    before = Path("one_labels.tif").read_bytes()
+    for _ in range(2):
+        code, out, err = run("segment", "*.tif", "-o", ".", "--model", small)
+        assert code == 1
+        assert out == ["two_labels.tif"]  # made by the command, so replaced in the second round
+        assert "one_labels.tif is there already and may hold corrections" in err
+        assert "one_labels.tif: skipped" in err
+        assert Path("one_labels.tif").read_bytes() == before
+
+
+def test_a_hyperstack_keeps_its_pages(run, small, radiograph):
+    stack = np.broadcast_to(radiograph, (2, 3, *radiograph.shape))
+    tifffile.imwrite("one.tif", stack, imagej=True, metadata={"axes": "TZYX"})
+    code, out, _ = run("segment", "one.tif", "-o", "out", "--model", small, "--probabilities")
+    assert code == 0
+    with tifffile.TiffFile(out[0]) as tif:
+        assert len(tif.pages) == 6
+        labels = tif.asarray()
+    assert labels.shape == stack.shape
+    assert (labels == labels[0, 0]).all()
+
+
+def test_images_that_are_not_used_are_mentioned(run, small, radiograph):
+    with tifffile.TiffWriter("one.tif") as tif:
+        tif.write(radiograph, photometric="minisblack")
+        tif.write(radiograph[:20], photometric="minisblack")
+    code, out, err = run("segment", "one.tif", "-o", "out", "--model", small)
+    assert code == 0
+    assert tifffile.imread(out[0]).shape == radiograph.shape
+    assert "holds more images" in err
+
+
+def test_results_of_an_earlier_run_are_replaced(run, small, radiograph):
+    write("one.tif", radiograph)
+    Path("out").mkdir()
+    Path("out/one_labels.tif").write_text("old")
+    assert run("segment", "one.tif", "-o", "out", "--model", small)[0] == 0
+    assert tifffile.imread("out/one_labels.tif").shape == radiograph.shape
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "COMMAND"),
+        (["segment"], "IMAGE"),
+        (["segment", "one.tif"], "-o"),
+        (["nonsense"], "nonsense"),
+        (["segment", "one.tif", "-o", "out", "--nonsense"], "--nonsense"),
+        (["segment", "one.tif", "-o", "out", "--model", "nobody"], 'There is no model "nobody"'),
+        (["segment", "one.tif", "-o", "one.tif"], "The folder one.tif cannot be made"),
+        (["segment", "one.tif", "-o", "one.tif/out"], "cannot be made"),
+        (
+            ["segment", "one.tif", "-o", "out", "--soft-tissue-threshold", "1.5"],
+            "1.5 is not a probability: give 0 to 1",
+        ),
+        (
+            ["segment", "one.tif", "-o", "out", "--soft-tissue-threshold", "nan"],
+            "nan is not a probability: give 0 to 1",
+        ),
+        (
+            ["segment", "one.tif", "-o", "out", "--soft-tissue-threshold", "much"],
+            "much is not a probability: give 0 to 1",
+        ),
+        (["models"], "ACTION"),
+        (["models", "show", "nobody"], 'There is no model "nobody"'),
+        (["models", "remove", "nobody"], 'There is no model "nobody"'),
+        (["models", "remove", "default"], "cannot be removed"),
+        (["models", "export", "nobody", "x.zip"], 'There is no model "nobody"'),
+        (["models", "import", "nobody.zip"], "nobody.zip"),
+        (["models", "import", "one.tif"], "is not an exported model"),
+    ],
+)
+def test_a_wrong_call_is_explained(run, radiograph, arguments, message):
+    write("one.tif", radiograph)
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert out == []
+    assert message in err
+    assert sorted(os.listdir()) in (["one.tif"], ["one.tif", "out"])
+
+
+def test_a_damaged_model_is_explained(run, small, radiograph):
+    write("one.tif", radiograph)
+    Path(small, "weights.safetensors").write_bytes(b"damaged")
+    code, out, err = run("segment", "one.tif", "-o", "out", "--model", small)
+    assert (code, out) == (2, [])
+    assert "SHA-256 differs" in err
+
+
+def test_version_and_help(run):
+    assert run("--version")[:2] == (0, [f"napari-xnet {__version__}"])
+    code, out, _ = run("segment", "--help")
+    assert code == 0
+    assert "--soft-tissue-threshold" in "\n".join(out)
+
+
+# ------------------------------------------------------------------ models and demo
+
+
+def test_models_travel_by_the_command_line(run, small, own_models):
+    assert run("models", "list")[:2] == (0, ["default"])
+    code, out, _ = run("models", "export", small, "mine")
+    assert (code, out) == (0, ["mine.zip"])
+    assert run("models", "import", "mine.zip")[:2] == (0, ["mine"])
+    assert run("models", "list")[:2] == (0, ["default", "mine"])
+    code, out, _ = run("models", "show", "mine")
+    assert code == 0
+    card = json.loads("\n".join(out))
+    assert card == json.loads((own_models / "mine" / "card.json").read_text())
+    code, _, err = run("models", "import", "mine.zip")
+    assert code == 2
+    assert "already" in err
+    assert run("models", "remove", "mine")[:2] == (0, [])
+    assert list_models() == ["default"]
+
+
+@pytest.mark.parametrize("display", ["none", "offscreen"])
+def test_the_demo_without_a_display_writes_files_and_says_where(run, monkeypatch, display):
+    if display == "none":
+        monkeypatch.delenv("DISPLAY", raising=False)
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+        monkeypatch.setattr(sys, "platform", "linux")
+    else:
+        monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    code, out, err = run("demo")
+    assert code == 0
+    assert "no display" in err
+    written = sorted(Path("napari-xnet-demo").absolute().iterdir())
+    assert sorted(map(Path, out)) == written
+    assert [path.name for path in written] == ["hand.png", "hand_labels.tif"]
+    from skimage.io import imread
+
+    labels, picture = tifffile.imread(written[1]), imread(written[0])
+    assert set(np.unique(labels)) == {1, 2, 3}
+    assert picture.shape == (*labels.shape, 3)
+    # The colours of the classes show: green beam, orange soft tissue, blue bone.
+    red, green, blue = (picture[labels == value].mean(axis=0).argmax() for value in (2, 1, 3))
+    assert (red, green, blue) == (0, 1, 2)
+
+
+def test_the_demo_says_why_it_cannot_write(run, monkeypatch):
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    Path("napari-xnet-demo").touch()
+    code, out, err = run("demo")
+    assert (code, out) == (2, [])
+    assert "napari-xnet-demo cannot be made" in err
+
+
+def test_the_package_is_a_program(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_xnet", "segment", "none.tif", "-o", "out", "--model", "x"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith('napari-xnet: There is no model "x".')
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_broken_framework_is_explained(tmp_path, radiograph):
+    write("one.tif", radiograph)
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_xnet", "segment", "one.tif", "-o", "out"],
+        env=os.environ | {"KERAS_BACKEND": "nonsense"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert "Traceback" not in done.stderr
+    assert "Keras could not be loaded on nonsense" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
