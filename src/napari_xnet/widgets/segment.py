@@ -138,7 +138,7 @@ class SegmentWidget(Container[Any]):
                 _row(self._run_button, self._cancel_button),
                 self._progress,
                 self._status,
-                self._save_button,
+                _row(self._save_button),
             ]
         )
         self._remembered = {

@@ -1,10 +1,7 @@
 """What the tests ask of the engine: functions that its process can import."""
 
 import os
-import signal
 import time
-
-import numpy as np
 
 from napari_xnet import errors
 
@@ -16,10 +13,6 @@ def echo(*args, progress, **kwargs):
 def describe(array, progress):
     """What the engine sees of an array."""
     return array.shape, array.dtype.str, array.tobytes(), array.flags.writeable
-
-
-def arange(count, dtype, progress):
-    return np.arange(count).astype(dtype)
 
 
 def pid(progress):
@@ -43,10 +36,6 @@ def sleep(seconds, progress):
 def fail(name, message, progress):
     kinds = {"MemoryError": MemoryError, "ZeroDivisionError": ZeroDivisionError}
     raise (kinds.get(name) or getattr(errors, name))(message)
-
-
-def die(progress):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def leave(progress):
