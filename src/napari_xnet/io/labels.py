@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_xnet.io.atomic import atomic_path
 from napari_xnet.io.calibration import MM, PIXEL, mm_per_unit
 from napari_xnet.io.calibration import pixel_size_mm as pixel_size_of
 from napari_xnet.io.label_layers import MARKER, marker
+from napari_xnet.io.tiff import open_tiff
 
 _SOFTWARE = "napari-xnet"
 
@@ -68,9 +70,9 @@ def may_be_corrected(path: str | os.PathLike[str]) -> bool:
         `predicted` and not saved again since.
     """
     try:
-        with tifffile.TiffFile(path) as tif:
+        with open_tiff(Path(path)) as tif:
             return not marker(tif, 0).get("predicted", False)
-    except (OSError, ValueError):
+    except ImageError:
         return False
 
 

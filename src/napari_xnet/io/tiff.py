@@ -77,7 +77,7 @@ def read_tiff(path: str | os.PathLike[str]) -> list[LayerData]:
         If the file cannot be read; the message says why.
     """
     path = Path(path)
-    with _open(path) as tif:
+    with open_tiff(path) as tif:
         indices = _image_series(tif)
         for index in indices:
             check(tif.series[index], path)
@@ -122,7 +122,7 @@ def _is_tiff_name(path: object) -> bool:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tifffile.TiffFile]:
+def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF file; turn all that can go wrong with its content into one `ImageError`."""
     try:
         with quiet_tifffile(), tifffile.TiffFile(path) as tif:
@@ -187,7 +187,7 @@ def _pages_complete(tif: tifffile.TiffFile) -> bool:
 
 def _signature(path: str) -> tuple[object, ...]:
     """Return what two files must share to be stacked, read from their headers only."""
-    with _open(Path(path)) as tif:
+    with open_tiff(Path(path)) as tif:
         indices = _image_series(tif)
         if len(indices) > 1:
             raise ImageError(f"{tif.filename} holds {len(indices)} images: {ALONE}")
