@@ -8,13 +8,14 @@ on strips of rows, so that a radiograph larger than memory passes through.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import uniform_filter
 from scipy.sparse import csr_array
 
+from napari_xnet import tissue
 from napari_xnet.errors import ImageError
 
 Float = NDArray[np.floating[Any]]
@@ -36,14 +37,16 @@ standardised image). The best of those that `benchmarks/upsampling.py` compares.
 
 @dataclass(frozen=True)
 class Standardisation:
-    """How intensities become zero mean and unit variance.
+    """How intensities become numbers that a network can use.
 
     Attributes
     ----------
     low, high : float
         Intensities are clipped to this window first.
     mean, std : float
-        Mean and standard deviation of the clipped intensities.
+        What becomes 0, and by what the rest is divided: mean and standard
+        deviation of the clipped intensities, or start and length of the
+        window.
     """
 
     low: float
@@ -52,7 +55,7 @@ class Standardisation:
     std: float
 
     def __call__(self, values: Float) -> NDArray[np.float32]:
-        """Standardise values of the radiograph; missing ones (NaN) become the mean."""
+        """Standardise values of the radiograph; missing ones (NaN) become 0."""
         standard = (np.clip(values, self.low, self.high) - self.mean) / self.std
         return np.asarray(np.nan_to_num(standard, copy=False, nan=0.0), np.float32)
 
@@ -91,6 +94,7 @@ def working_image(
     size_px: int = 448,
     multiple: int = 8,
     percentiles: tuple[float, float] = (0.5, 99.5),
+    scaling: Literal["standard", "unit"] = "standard",
 ) -> WorkingImage:
     """Reduce, standardise and pad a radiograph.
 
@@ -107,6 +111,10 @@ def working_image(
         border.
     percentiles : (float, float)
         Intensities are clipped to these percentiles of the reduced image.
+    scaling : {"standard", "unit"}
+        To zero mean and unit variance, or to the range from 0 to 1 as in the
+        published XNet code (which subtracts the mean first; that changes
+        nothing).
 
     Returns
     -------
@@ -154,9 +162,12 @@ def working_image(
     windowed = np.clip(reduced, low, high)
     std = float(np.nanstd(windowed))
     constant = std <= 4 * np.finfo(rows.dtype).eps * max(abs(low), abs(high))
-    standardise = Standardisation(
-        low, high, low if constant else float(np.nanmean(windowed)), 1.0 if constant else std
-    )
+    if constant:
+        standardise = Standardisation(low, high, low, 1.0)
+    elif scaling == "unit":
+        standardise = Standardisation(low, high, low, high - low)
+    else:
+        standardise = Standardisation(low, high, float(np.nanmean(windowed)), std)
 
     notes = []
     if rows.rgb:
@@ -173,6 +184,37 @@ def working_image(
         standardise=standardise,
         notes=tuple(notes),
     )
+
+
+def working_labels(labels: ArrayLike, working: WorkingImage) -> NDArray[np.uint8]:
+    """Reduce labels to the grid of a working image.
+
+    Parameters
+    ----------
+    labels : array of int, shape (Y, X)
+        Values of `tissue.CLASSES`, 0 where nothing is annotated.
+    working : WorkingImage
+        The working image of their radiograph.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W)
+        Each working pixel has the class that covers most of it among the
+        annotated pixels, so that a thin stroke survives; 0 where none is
+        annotated, and in the padding.
+    """
+    labels = np.asarray(labels)
+    height, width = working.content
+    across = _area_weights(working.shape[1], width, working.scale)
+    down = _area_weights(working.shape[0], height, working.scale)
+    covered = np.stack(
+        [(down @ (labels == one.value).astype(np.float32)) @ across.T for one in tissue.CLASSES]
+    )
+    result = np.zeros(working.data.shape, np.uint8)
+    result[:height, :width] = np.where(
+        covered.any(axis=0), covered.argmax(axis=0) + tissue.OPEN_BEAM.value, tissue.UNLABELLED
+    )
+    return result
 
 
 class EdgeAwareUpsampling:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_xnet import imaging
 from napari_xnet.errors import ImageError, XNetError
-from napari_xnet.imaging import EdgeAwareUpsampling, working_image
+from napari_xnet.imaging import EdgeAwareUpsampling, working_image, working_labels
 
 DTYPES = "? u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8 >u2 >i4 >f4 >f8".split()  # noqa: SIM905
 WHOLE = (0, 100)
@@ -404,3 +404,78 @@ def test_borders_are_where_the_radiograph_has_them(edge, negative, transposed):
         sharp, plain = sharp.T, plain.T
     np.testing.assert_array_equal(sharp, truth)
     assert (plain != truth).any(axis=1).all()
+
+
+# ------------------------------------------------------------------ labels, and other scalings
+
+
+def reduced_labels(labels, size_px):
+    """Labels on the grid of the working image of some radiograph of their shape."""
+    image = np.random.default_rng(0).random(labels.shape)
+    working = working_image(image, size_px)
+    result = working_labels(labels, working)
+    assert result.shape == working.data.shape
+    assert result.dtype == np.uint8
+    height, width = working.content
+    assert not result[height:].any()
+    assert not result[:, width:].any()
+    return result[:height, :width]
+
+
+@given(shape=shapes, seed=st.integers(0, 99), dtype=st.sampled_from(["u1", "i8", "?"]))
+def test_labels_stay_where_nothing_is_reduced(shape, seed, dtype):
+    labels = np.random.default_rng(seed).integers(0, 2 if dtype == "?" else 4, shape).astype(dtype)
+    np.testing.assert_array_equal(reduced_labels(labels, 448), labels)
+
+
+@settings(max_examples=50)
+@given(shape=wide_shapes, size_px=st.sampled_from([8, 32, 100]), seed=st.integers(0, 99))
+def test_no_thin_stroke_is_lost_and_no_class_is_invented(shape, size_px, seed):
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(shape, np.uint8)
+    value = int(rng.integers(1, 4))
+    y, x = (int(rng.integers(side)) for side in shape)
+    labels[y, : x + 1] = value
+    result = reduced_labels(labels, size_px)
+    assert set(np.unique(result)) <= {0, value}
+    scale = min(1, size_px / max(shape))
+    columns = np.flatnonzero(result.any(axis=0))
+    # As long as it was, to a pixel.
+    np.testing.assert_array_equal(columns, np.arange(len(columns)))
+    assert abs(len(columns) - (x + 1) * scale) <= 1
+    assert abs(np.flatnonzero(result.any(axis=1))[0] - y * scale) <= 1
+
+
+@given(
+    rows=st.integers(1, 9),
+    columns=st.integers(1, 9),
+    factor=st.integers(2, 6),
+    seed=st.integers(0, 99),
+)
+def test_a_working_pixel_has_the_class_that_covers_most_of_its_paint(rows, columns, factor, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, (factor * rows, factor * columns)).astype(np.uint8)
+    labels[rng.random(labels.shape) < 0.5] = 0
+    result = reduced_labels(labels, max(rows, columns))
+    blocks = labels.reshape(rows, factor, columns, factor)
+    counts = np.stack([(blocks == value).sum(axis=(1, 3)) for value in (1, 2, 3)])
+    assert result.shape == (rows, columns)
+    np.testing.assert_array_equal(result == 0, counts.max(axis=0) == 0)
+    own = np.take_along_axis(counts, np.maximum(result, 1).astype(int)[np.newaxis] - 1, axis=0)[0]
+    np.testing.assert_array_equal(own, counts.max(axis=0))
+
+
+@settings(max_examples=50)
+@given(image=images(), size_px=st.sampled_from([8, 32, 448]))
+def test_scaled_to_unit_range_as_in_the_published_code(image, size_px):
+    assume(np.isfinite(image).all())
+    working = working_image(image, size_px, percentiles=WHOLE, scaling="unit")
+    assert working.data.dtype == np.float32
+    assert working.data.min() >= 0
+    assert working.data.max() <= 1
+    if not any("constant" in note for note in working.notes):
+        assert content(working).min() == pytest.approx(0, abs=1e-5)
+        assert content(working).max() == pytest.approx(1, abs=1e-5)
+        standard = content(working_image(image, size_px, percentiles=WHOLE)).astype(float)
+        span = standard.max() - standard.min()
+        np.testing.assert_allclose(content(working), (standard - standard.min()) / span, atol=2e-3)

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xnet import tissue
 from napari_xnet.errors import ImageError
-from napari_xnet.imaging import EdgeAwareUpsampling, WorkingImage, as_array, working_image
+from napari_xnet.imaging import EdgeAwareUpsampling, WorkingImage, as_array
 from napari_xnet.inference.postprocess import label, remove_bone_islands
-from napari_xnet.models import DEFAULT, Model, load_model
+from napari_xnet.models import DEFAULT, Model, Preprocessing, load_model
 
 Progress = Callable[[float, int], None]
 """``progress(done, total)`` in slices and parts of them; may raise to stop the work."""
@@ -103,13 +103,13 @@ class _Slice:
 
     image: Any
     size_px: int
-    percentiles: tuple[float, float]
+    preprocessing: Preprocessing
     probabilities: NDArray[np.float16]
 
     def strips(
         self, working: WorkingImage | None = None
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        working = working or working_image(self.image, self.size_px, percentiles=self.percentiles)
+        working = working or self.preprocessing.working_image(self.image, self.size_px)
         return EdgeAwareUpsampling(self.probabilities, working).strips(self.image)
 
 
@@ -228,9 +228,7 @@ def _predict(
     """Working probabilities of a batch of radiographs of one shape."""
     preprocessing = model.card.preprocessing
     size_px = options.size_px or preprocessing.size_px
-    workings = [
-        working_image(page, size_px, percentiles=preprocessing.percentiles) for page in pages
-    ]
+    workings = [preprocessing.working_image(page, size_px) for page in pages]
     predicted = model.predict(np.stack([working.data for working in workings]))
     for page, working, probabilities in zip(pages, workings, predicted, strict=True):
         height, width = working.content
@@ -239,4 +237,4 @@ def _predict(
             probabilities = remove_bone_islands(probabilities, options.bone_cleanup_px)
         # Half precision, so that a stack's probabilities fit beside its labels.
         half = probabilities.astype(np.float16)
-        yield _Slice(page, size_px, preprocessing.percentiles, half), working
+        yield _Slice(page, size_px, preprocessing, half), working

@@ -16,6 +16,11 @@ def sample_path(name: str) -> Path:
     return _FOLDER / f"{name}.tif"
 
 
+def labels_path(name: str) -> Path:
+    """Path of the exact labels of a sample, a TIFF file."""
+    return _FOLDER / f"{name}_labels.tif"
+
+
 def open_sample(name: str) -> list[LayerData]:
     """Layers of a sample: the radiograph and, hidden, its exact labels.
 
@@ -28,7 +33,7 @@ def open_sample(name: str) -> list[LayerData]:
     -------
     list of LayerData
     """
-    image, labels = read_tiff(sample_path(name)), read_tiff(_FOLDER / f"{name}_labels.tif")
+    image, labels = read_tiff(sample_path(name)), read_tiff(labels_path(name))
     for layer in labels:
         layer[1].update(name=f"{name} reference", visible=False)
     return [*image, *labels]

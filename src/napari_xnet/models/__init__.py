@@ -4,6 +4,7 @@ from napari_xnet.models.card import Architecture, ModelCard, Preprocessing
 from napari_xnet.models.model import Model
 from napari_xnet.models.store import (
     DEFAULT,
+    check_new_name,
     export_model,
     find_model,
     import_model,
@@ -20,6 +21,7 @@ __all__ = [
     "Model",
     "ModelCard",
     "Preprocessing",
+    "check_new_name",
     "export_model",
     "find_model",
     "import_model",

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_xnet import tissue
 from napari_xnet.errors import ModelError
+from napari_xnet.imaging import WorkingImage, working_image
 
 LARGEST_CARD_BYTES = 2**20
 
@@ -22,10 +24,12 @@ class _Part(BaseModel):
 class Architecture(_Part):
     """A network by name, and the arguments of its builder in `networks`."""
 
-    name: Literal["xnet", "segnet", "unet"]
-    filters: tuple[_Width, _Width, _Width, _Width] = (64, 128, 256, 512)
-    kernel_size: int = Field(default=3, ge=1, le=15)
-    l2: float = Field(default=0.0, ge=0)
+    name: Literal["xnet", "segnet", "unet"] = Field(description="xnet, segnet or unet.")
+    filters: tuple[_Width, _Width, _Width, _Width] = Field(
+        default=(64, 128, 256, 512), description="Widths of the levels, from the finest."
+    )
+    kernel_size: int = Field(default=3, ge=1, le=15, description="Of the convolutions, in px.")
+    l2: float = Field(default=0.0, ge=0, description="L2 penalty on each convolution.")
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -42,21 +46,36 @@ class Architecture(_Part):
 
 
 class Preprocessing(_Part):
-    """How a radiograph becomes the working image, see `imaging.working_image`.
+    """How a radiograph becomes the working image; the fields are those of `imaging.working_image`.
 
     With ``polarity="both"`` the network sees the working image and its
     negative, and their probabilities are averaged.
     """
 
-    size_px: int = Field(default=448, ge=8, le=8192)
-    percentiles: tuple[_Percentile, _Percentile] = (0.5, 99.5)
-    polarity: Literal["as is", "both"] = "both"
+    size_px: int = Field(default=448, ge=8, le=8192, description="Long side of the working image.")
+    percentiles: tuple[_Percentile, _Percentile] = Field(
+        default=(0.5, 99.5), description="Intensities are clipped to these."
+    )
+    scaling: Literal["standard", "unit"] = Field(
+        default="standard", description="standard: zero mean, unit variance; unit: from 0 to 1."
+    )
+    polarity: Literal["as is", "both"] = Field(
+        default="both", description="both: the mean of what it says of the image and its negative."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.percentiles[0] >= self.percentiles[1]:
             raise ValueError("the percentiles must rise")
+        if self.scaling == "unit" and self.polarity == "both":
+            raise ValueError('the negative of an image scaled to [0, 1] is none: polarity "as is"')
         return self
+
+    def working_image(self, image: ArrayLike, size_px: int | None = None) -> WorkingImage:
+        """Make the working image of a radiograph, with another long side if one is given."""
+        return working_image(
+            image, size_px or self.size_px, percentiles=self.percentiles, scaling=self.scaling
+        )
 
 
 class ModelCard(_Part):

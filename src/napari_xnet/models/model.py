@@ -107,8 +107,19 @@ class Model:
         return result
 
 
-def build(card: ModelCard) -> "keras.Model":
-    """Build the network that a card describes, with random weights, for any size of image."""
+def build(card: ModelCard, dtype: str | None = None) -> "keras.Model":
+    """Build the network that a card describes, with random weights, for any size of image.
+
+    Parameters
+    ----------
+    card : ModelCard
+    dtype : str, optional
+        Keras dtype policy, that of the session if None.
+
+    Returns
+    -------
+    keras.Model
+    """
     from napari_xnet.networks import ARCHITECTURES
 
     architecture = card.architecture
@@ -118,6 +129,7 @@ def build(card: ModelCard) -> "keras.Model":
         kernel_size=architecture.kernel_size,
         filters=architecture.filters,
         l2=architecture.l2,
+        dtype=dtype,
     )
 
 

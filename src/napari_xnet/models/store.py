@@ -1,5 +1,6 @@
 """The models on this computer: the default model and those that users made or imported."""
 
+import itertools
 import lzma
 import os
 import re
@@ -20,6 +21,8 @@ from napari_xnet.models.model import CARD_FILE, WEIGHTS_FILE, Model, write_folde
 
 DEFAULT = "default"
 _DEFAULT_FOLDER = Path(__file__).with_name("default")
+_RESERVED = {"none"}
+"""What the base of a training run is called if it has none."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
@@ -79,6 +82,49 @@ def find_model(model: str | Path, folder: str | Path | None = None) -> Path:
     raise ModelError(
         f'There is no model "{model}". The models here are: {", ".join(list_models(folder))}.'
     )
+
+
+def check_new_name(name: str, folder: str | Path | None = None) -> None:
+    """Refuse what cannot be the name of a new model.
+
+    Parameters
+    ----------
+    name : str
+    folder : path, optional
+        Folder of the user's models, `models_folder` if None.
+
+    Raises
+    ------
+    ModelError
+        If it is no name, or a model has it.
+    """
+    if not _NAME.fullmatch(name):
+        raise ModelError(
+            f'"{name}" cannot be the name of a model: use up to 64 letters, digits, spaces, dots, '
+            "hyphens and underscores, and begin with a letter or digit."
+        )
+    if name in _RESERVED:
+        raise ModelError(f'"{name}" means "from scratch": choose another name.')
+    if _is_taken(name, folder):
+        raise ModelError(f'There is a model "{name}" already: choose another name, or remove it.')
+
+
+def free_name(name: str, folder: str | Path | None = None) -> str:
+    """Return a name that no model has: the given one, or that with a number.
+
+    Parameters
+    ----------
+    name : str
+    folder : path, optional
+        Folder of the user's models, `models_folder` if None.
+    """
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(one for one in names if not _is_taken(one, folder))
+
+
+def _is_taken(name: str, folder: str | Path | None) -> bool:
+    # Also by what is no model, or differs in case where the file system does not care.
+    return name == DEFAULT or ((Path(folder) if folder else models_folder()) / name).exists()
 
 
 def load_model(model: str | Path = DEFAULT, folder: str | Path | None = None) -> Model:
@@ -161,7 +207,7 @@ def import_model(path: str | Path) -> str:
     if not path.exists():
         raise ModelError(f"There is no file {path}.")
     name = path.stem if path.is_file() else path.name
-    if not _NAME.fullmatch(name) or name == DEFAULT:
+    if not _NAME.fullmatch(name) or name in {DEFAULT, *_RESERVED}:
         raise ModelError(
             f'"{name}" cannot be the name of a model: rename {path.name}, to letters and digits.'
         )

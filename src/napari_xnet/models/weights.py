@@ -29,7 +29,7 @@ def to_bytes(network: "keras.Model", dtype: type[np.floating] = np.float32) -> b
         A safetensors file with one array for each variable, named
         ``layer/variable``.
     """
-    arrays = {name: np.asarray(variable, dtype) for name, variable in _variables(network).items()}
+    arrays = {name: np.asarray(variable, dtype) for name, variable in variables(network).items()}
     return bytes(save(arrays))
 
 
@@ -41,15 +41,15 @@ def load(network: "keras.Model", path: Path) -> None:
     ModelError
         If the file is damaged or belongs to another network.
     """
-    variables = _variables(network)
+    expected = variables(network)
     try:
         with safe_open(path, framework="numpy") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            if shapes != {name: tuple(variable.shape) for name, variable in variables.items()}:
+            if shapes != {name: tuple(variable.shape) for name, variable in expected.items()}:
                 raise ModelError(
                     f"The weights {path} do not fit the network that their card names."
                 )
-            for name, variable in variables.items():
+            for name, variable in expected.items():
                 variable.assign(file.get_tensor(name).astype(np.float32))
     except (OSError, SafetensorError) as error:
         raise ModelError(f"The weights {path} cannot be read: {error}.") from error
@@ -70,7 +70,8 @@ def sha256(path: Path) -> str:
         raise ModelError(f"The weights {path} cannot be read: {error.strerror}.") from error
 
 
-def _variables(network: "keras.Model") -> dict[str, "keras.Variable"]:
+def variables(network: "keras.Model") -> dict[str, "keras.Variable"]:
+    """Variables of a network by ``layer/variable``, in the order of the graph."""
     return {
         f"{layer.name}/{variable.name}": variable
         for layer in network.layers

@@ -16,6 +16,7 @@ import safetensors.numpy
 from napari_xnet.errors import ModelError, XNetError
 from napari_xnet.models import (
     ModelCard,
+    check_new_name,
     export_model,
     find_model,
     import_model,
@@ -27,6 +28,7 @@ from napari_xnet.models import (
     weights,
 )
 from napari_xnet.models.model import CARD_FILE, WEIGHTS_FILE, Model
+from napari_xnet.models.store import free_name
 
 
 @pytest.fixture
@@ -293,6 +295,35 @@ def test_nobody_can_take_the_name_of_the_default_model(small_model, own_models):
 def test_an_unknown_model_is_an_error_that_lists_the_known_ones(saved, name):
     with pytest.raises(ModelError, match=r"There is no model .*default, mine\."):
         load_model(name)
+
+
+@pytest.mark.parametrize("name", ["new", "mine-2", "A b.c_d-e", "x" * 64, "7"])
+def test_a_new_name_may_be_given(saved, name):
+    check_new_name(name)
+    assert free_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", ".x", "-x", " x", "a/b", "..", "ümlaut", "x" * 65, "a\n"])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(ModelError, match="cannot be the name of a model: use up to 64 letters"):
+        check_new_name(name)
+
+
+def test_names_that_are_taken_are_refused_and_numbered(saved, small_model, own_models, tmp_path):
+    (own_models / "a file").write_text("")
+    for name in ("mine", "default", "a file"):
+        with pytest.raises(ModelError, match=f'There is a model "{name}" already'):
+            check_new_name(name)
+        assert free_name(name) == f"{name}-2"
+    small_model.save(own_models / "mine-2")
+    assert free_name("mine") == "mine-3"
+    check_new_name("mine", tmp_path / "elsewhere")
+    assert free_name("mine", tmp_path / "elsewhere") == "mine"
+
+
+def test_none_is_no_name_since_it_means_from_scratch():
+    with pytest.raises(ModelError, match='"none" means "from scratch"'):
+        check_new_name("none")
 
 
 def test_export_and_import_bring_a_model_to_another_computer(saved, tmp_path, monkeypatch):
