@@ -17,6 +17,14 @@ class ModelError(XNetError, ValueError):
     """A model that does not exist, is damaged or does not fit."""
 
 
+class ConfigError(XNetError, ValueError):
+    """Settings of a training run that do not exist, or do not fit."""
+
+
+class TrainingError(XNetError, ValueError):
+    """A training run that cannot start or go on."""
+
+
 class EngineError(XNetError):
     """The process that runs the network could not start, or died."""
 

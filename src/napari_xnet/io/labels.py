@@ -76,6 +76,15 @@ def may_be_corrected(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def is_predicted(path: str | os.PathLike[str]) -> bool:
+    """Whether a file holds labels as a program wrote them, which nobody has saved again since."""
+    try:
+        with open_tiff(Path(path)) as tif:
+            return bool(marker(tif, 0).get("predicted", False))
+    except ImageError:
+        return False
+
+
 def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Writer for napari: one Labels layer with its scale and units.
 
