@@ -1,0 +1,84 @@
+"""What networks run on: name, fast number format, memory; the only code that differs by backend.
+
+TensorFlow, JAX and PyTorch answer these questions each in their own way, and
+Keras does not ask them.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from napari_xnet.backend import keras
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
+_AMPERE = (8, 0)
+"""Compute capability of the first graphics cards by NVIDIA with bfloat16."""
+
+_OUT_OF_MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
+
+
+def device_name() -> str:
+    """Name of the device that networks run on, for people: "CPU", or that of the graphics card."""
+    graphics = _graphics_card()
+    return graphics[0] if graphics else "CPU"
+
+
+def fastest_precision() -> str:
+    """Keras dtype policy for training.
+
+    Returns
+    -------
+    {"mixed_bfloat16", "float32"}
+        mixed_bfloat16 where the hardware computes it faster than float32:
+        graphics cards from NVIDIA's Ampere on, and CPUs with AVX512-BF16 or
+        AMX under TensorFlow or PyTorch (as far as Linux tells).
+    """
+    graphics = _graphics_card()
+    if graphics:
+        fast = graphics[1] >= _AMPERE
+    else:
+        fast = keras.backend.backend() != "jax" and bool(_FAST_BFLOAT16 & _cpu_flags())
+    return "mixed_bfloat16" if fast else "float32"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of a backend says that the memory of the device is used up."""
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY)
+
+
+def _graphics_card() -> tuple[str, tuple[int, int]] | None:
+    """Name and compute capability of the first graphics card, None without one."""
+    name: str
+    match keras.backend.backend():
+        case "tensorflow":
+            config: Any = importlib.import_module("tensorflow").config
+            cards = config.list_physical_devices("GPU")
+            if not cards:
+                return None
+            details = config.experimental.get_device_details(cards[0])
+            name = details.get("device_name", "GPU")
+            major, minor = details.get("compute_capability", (0, 0))
+            return name, (int(major), int(minor))
+        case "torch":
+            cuda: Any = importlib.import_module("torch").cuda
+            if not cuda.is_available():
+                return None
+            major, minor = cuda.get_device_capability()
+            return cuda.get_device_name(), (int(major), int(minor))
+        case "jax":
+            device: Any = importlib.import_module("jax").devices()[0]
+            if device.platform == "cpu":
+                return None
+            major, _, minor = str(getattr(device, "compute_capability", "0.0")).partition(".")
+            return str(device.device_kind), (int(major), int(minor or 0))
+    return None
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = _CPU_INFO.read_text().splitlines()
+    except OSError:
+        return set()
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())

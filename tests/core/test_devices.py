@@ -1,0 +1,54 @@
+"""What networks run on."""
+
+import pytest
+
+from napari_xnet import devices
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        ("fpu avx512f avx512_bf16", "mixed_bfloat16"),
+        ("fpu amx_tile amx_bf16", "mixed_bfloat16"),
+        ("fpu avx2 avx512f", "float32"),
+    ],
+)
+def test_precision_follows_the_processor(tmp_path, monkeypatch, flags, precision):
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"processor : 0\nflags\t\t: {flags}\n\nprocessor : 1\nflags : fpu\n")
+    monkeypatch.setattr(devices, "_CPU_INFO", path)
+    monkeypatch.setattr(devices, "_graphics_card", lambda: None)
+    assert devices.fastest_precision() == precision
+
+
+def test_where_the_processor_is_not_told_training_is_in_float32(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "_CPU_INFO", tmp_path / "missing")
+    monkeypatch.setattr(devices, "_graphics_card", lambda: None)
+    assert devices.fastest_precision() == "float32"
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision"), [((7, 5), "float32"), ((8, 0), "mixed_bfloat16")]
+)
+def test_precision_follows_the_graphics_card(monkeypatch, capability, precision):
+    monkeypatch.setattr(devices, "_graphics_card", lambda: ("card", capability))
+    assert devices.fastest_precision() == precision
+    assert devices.device_name() == "card"
+
+
+def test_this_machine_has_a_device_with_a_name():
+    assert devices.device_name()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: OOM when allocating tensor"), True),
+        (RuntimeError("shapes differ"), False),
+        (ValueError("no room for 3 axes"), False),
+    ],
+)
+def test_out_of_memory_is_recognised(error, is_memory):
+    assert devices.is_out_of_memory(error) == is_memory
