@@ -6,14 +6,20 @@ from .inference import segment as segment
 from .models import Model as Model
 from .models import list_models as list_models
 from .models import load_model as load_model
+from .training import Pair as Pair
+from .training import TrainingConfig as TrainingConfig
+from .training import train as train
 
 __all__ = [
     "Model",
     "Options",
+    "Pair",
     "Segmentation",
+    "TrainingConfig",
     "__version__",
     "list_models",
     "load_model",
     "networks",
     "segment",
+    "train",
 ]

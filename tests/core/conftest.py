@@ -45,6 +45,14 @@ def own_models(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def own_runs(tmp_path, monkeypatch):
+    """A folder for training runs that is not the user's; it does not exist yet."""
+    folder = tmp_path / "runs"
+    monkeypatch.setenv("NAPARI_XNET_RUNS", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def default_model():
     from napari_xnet.models import load_model

@@ -1,0 +1,169 @@
+"""Batches of augmented examples, the same for the same seed, epoch and step."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xnet import tissue
+from napari_xnet.training.augmentation import Augmenter
+from napari_xnet.training.config import TrainingConfig
+from napari_xnet.training.examples import Example
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Images and targets, each (B, P, P, 1); the targets are those of `losses`."""
+
+_ORDER, _PATCH, _FIXED, _REHEARSAL = range(4)
+"""Streams of random numbers that must not meet."""
+
+_JITTER = 1 / 4
+"""Painted pixels lie up to this share of the patch's side from its centre."""
+
+
+class Sampler:
+    """Draw batches of patches from examples.
+
+    Every random number depends on seed, epoch, step and position in the
+    batch alone: a run that is interrupted goes on with the same batches.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        Only those with labels that train are drawn.
+    config : TrainingConfig
+    patch_px : int
+        Side of the patches.
+    scaling : {"standard", "unit"}
+        How the working images are scaled.
+    rehearsal : sequence of Example
+        If there are any, one of them is added to each batch.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        config: TrainingConfig,
+        patch_px: int,
+        scaling: Literal["standard", "unit"] = "standard",
+        rehearsal: Sequence[Example] = (),
+    ) -> None:
+        self._examples = [one for one in examples if _painted(one.labels).any()]
+        self._rehearsal = list(rehearsal)
+        self._config = config
+        self._patch_px = patch_px
+        self._augment = Augmenter(config.augmentation, patch_px, scaling)
+        self._pixels = [_pixels_by_class(one.labels) for one in self._examples]
+        self._deck = self._make_deck()
+
+    @property
+    def examples(self) -> int:
+        """Radiographs that are drawn from."""
+        return len(self._examples)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        batch = self._config.sampling.batch
+        return self._config.sampling.steps or -(-len(self._deck) // batch)
+
+    def batch(self, epoch: int, step: int, size: int | None = None) -> Batch:
+        """Draw a batch.
+
+        Parameters
+        ----------
+        epoch, step : int
+            From 1, and from 0.
+        size : int, optional
+            Examples in the batch, that of the config if None.
+
+        Returns
+        -------
+        images, targets : ndarray of float32, shape (size, P, P, 1)
+            With rehearsal one more.
+        """
+        size = size or self._config.sampling.batch
+        first = ((epoch - 1) * self.steps + step) * size
+        patches = [self._patch(number) for number in range(first, first + size)]
+        if self._rehearsal:
+            rng = self._rng(_REHEARSAL, epoch, step)
+            one = self._rehearsal[int(rng.integers(len(self._rehearsal)))]
+            patches.append(self._augment(one.image, one.labels, rng))
+        images, labels = zip(*patches, strict=True)
+        return (
+            np.stack(images)[..., np.newaxis],
+            np.stack(labels)[..., np.newaxis].astype(np.float32),
+        )
+
+    def batches(self, epoch: int, size: int | None = None) -> Iterator[Batch]:
+        """Batches of an epoch; each is made in a thread while the one before is learned."""
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            upcoming = thread.submit(self.batch, epoch, 0, size)
+            for step in range(1, self.steps + 1):
+                batch = upcoming.result()
+                if step < self.steps:
+                    upcoming = thread.submit(self.batch, epoch, step, size)
+                yield batch
+
+    def _make_deck(self) -> NDArray[np.intp]:
+        """Numbers of the examples that are gone through in shuffled order, over and over.
+
+        To even out groups, the examples of small ones come several times.
+        """
+        fixed = self._config.augmentation.fixed_per_group
+        if not (self._config.sampling.balance_groups or fixed):
+            return np.arange(len(self._examples))
+        groups: dict[str, list[int]] = {}
+        for number, one in enumerate(self._examples):
+            groups.setdefault(one.group, []).append(number)
+        size = max(fixed or 0, *map(len, groups.values()))
+        return np.concatenate([np.resize(members, size) for members in groups.values()])
+
+    def _patch(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return the patch with this number, counted over the whole run."""
+        turn, position = divmod(number, len(self._deck))
+        card = int(self._rng(_ORDER, turn).permutation(len(self._deck))[position])
+        if self._config.augmentation.fixed_per_group:
+            rng = self._rng(_FIXED, card)
+        else:
+            rng = self._rng(_PATCH, number)
+        index = int(self._deck[card])
+        example = self._examples[index]
+        return self._augment(example.image, example.labels, rng, self._centre(index, rng))
+
+    def _centre(self, index: int, rng: np.random.Generator) -> tuple[float, float] | None:
+        """Where a patch goes so that it shows one of the painted classes, each equally often."""
+        shape = self._examples[index].labels.shape
+        if not self._config.sampling.balance_classes or max(shape) <= self._patch_px:
+            return None
+        by_class = self._pixels[index]
+        pixels = by_class[int(rng.integers(len(by_class)))]
+        pixel = np.unravel_index(int(pixels[rng.integers(len(pixels))]), shape)
+        shift = rng.uniform(-_JITTER, _JITTER, 2) * self._patch_px
+        y, x = (
+            # Not beyond the border more than need be.
+            float(np.clip(where + off, *_inside(size, self._patch_px)))
+            for where, off, size in zip(pixel, shift, shape, strict=True)
+        )
+        return y, x
+
+    def _rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng([self._config.seed, *stream])
+
+
+def _inside(size: int, patch: int) -> tuple[float, float]:
+    """Smallest and largest centre of a patch that lies inside."""
+    middle = (size - 1) / 2
+    half = min((patch - 1) / 2, middle)
+    return half, size - 1 - half
+
+
+def _painted(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return (labels >= tissue.OPEN_BEAM.value) & (labels <= tissue.BONE.value)
+
+
+def _pixels_by_class(labels: NDArray[np.uint8]) -> list[NDArray[np.intp]]:
+    """Flat indices of the painted pixels of each class that is there."""
+    found = [np.flatnonzero(labels == one.value) for one in tissue.CLASSES]
+    return [pixels for pixels in found if len(pixels)]

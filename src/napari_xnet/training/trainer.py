@@ -1,0 +1,287 @@
+"""A network that learns from examples, one batch after the other; nothing of files or progress."""
+
+import contextlib
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xnet import tissue
+from napari_xnet.backend import keras
+from napari_xnet.io.atomic import atomic_path
+from napari_xnet.models import Model, ModelCard
+from napari_xnet.models import weights as weight_files
+from napari_xnet.models.model import build
+from napari_xnet.networks.blocks import REDUCTION
+from napari_xnet.training import confusion
+from napari_xnet.training.config import FineTuning, Loss, TrainingConfig
+from napari_xnet.training.examples import BELIEVED, REHEARSED, Example
+from napari_xnet.training.losses import CLASSES, make_loss, one_hot
+from napari_xnet.training.optimisers import make_optimiser
+from napari_xnet.training.rehearsal import rehearsal_examples
+from napari_xnet.training.sampling import Batch, Sampler
+from napari_xnet.training.tether import Tether
+
+_ENCODER = ("enc", "flat1")
+"""How the names of the layers of the first encoder begin."""
+
+
+class Trainer:
+    """Train a network.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    card : ModelCard
+        Architecture and preprocessing of the network.
+    examples : sequence of Example
+    base : Model, optional
+        Where the weights come from; random ones if None.
+    precision : {"float32", "mixed_bfloat16"}
+
+    Attributes
+    ----------
+    network : keras.Model
+    optimiser : keras.optimizers.Optimizer
+    sampler : Sampler
+        Where the batches come from.
+    patch_px : int
+        Side of the patches.
+    tether : Tether
+        Holds the network to its base.
+    validating : list of Example
+        Those that have labels for validation.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        card: ModelCard,
+        examples: Sequence[Example],
+        base: Model | None = None,
+        precision: str = "float32",
+    ) -> None:
+        keras.utils.set_random_seed(config.seed)
+        self.card = card
+        self.network = build(card, precision)
+        size = config.patch_px or card.preprocessing.size_px
+        self.patch_px = -(-size // REDUCTION) * REDUCTION
+        self.validating = [one for one in examples if one.validation.any()]
+
+        for layer in self.network.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = config.batch_norm_momentum
+        held = config.fine_tuning
+        rehearsal: list[Example] = []
+        if base:
+            own = weight_files.variables(self.network)
+            for name, variable in weight_files.variables(base.network).items():
+                own[name].assign(variable)
+            _freeze(self.network, held)
+            if held.pseudo_labels:
+                examples = [
+                    one.believe(self.predict(one.image), held.confidence) for one in examples
+                ]
+            if held.rehearsal:
+                rehearsal = rehearsal_examples(card.preprocessing)
+        # Random weights are nothing to hold on to.
+        limits = (held.share, held.forgetting) if base else (1.0, 1.0)
+        self.tether = Tether(self.network, self._familiar_accuracy, *limits)
+        self.sampler = Sampler(
+            examples, config, self.patch_px, card.preprocessing.scaling, rehearsal
+        )
+        self._loss = make_loss(
+            config.loss,
+            class_weights(config.loss, painted_px(examples)),
+            {BELIEVED: held.pseudo_labels, REHEARSED: held.rehearsal} if base else {},
+        )
+        self._counts = _Counts()
+        self.optimiser = make_optimiser(config.optimiser, config.epochs * self.sampler.steps)
+        # Compiling with XLA takes longer than it saves, and slows bfloat16 down.
+        self.network.compile(self.optimiser, self._loss, metrics=[self._counts], jit_compile=False)
+        # So that a checkpoint finds all variables.
+        self.optimiser.build(self.network.trainable_variables)
+
+    def begin_epoch(self) -> None:
+        """Forget the loss and the counts of the batches so far."""
+        self.network.reset_metrics()
+
+    def learn(self, batch: Batch) -> float:
+        """Learn from one batch.
+
+        Returns
+        -------
+        float
+            Mean loss of the batches of this epoch.
+        """
+        images, targets = batch
+        return float(self.network.train_on_batch(images, targets, return_dict=True)["loss"])
+
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers still."""
+        return all(
+            np.isfinite(keras.ops.convert_to_numpy(one)).all() for one in self.network.weights
+        )
+
+    def counts(self) -> confusion.Counts:
+        """Return what the network said of the batches of this epoch, before it learned them."""
+        return np.asarray(keras.ops.convert_to_numpy(self._counts.counts), np.float64)
+
+    def learning_rate(self) -> float:
+        """Return the learning rate of the next step."""
+        return float(keras.ops.convert_to_numpy(self.optimiser.learning_rate))
+
+    @contextlib.contextmanager
+    def as_model(self) -> Iterator[Model]:
+        """Make the network what it would be at the end; afterwards it goes on learning.
+
+        Yields
+        ------
+        Model
+        """
+        with self.tether.mixed():
+            yield Model(self.card, self.network)
+
+    def save_weights(self, path: Path) -> None:
+        """Write the weights of the network; the file is the old one or the new one.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be written.
+        """
+        data = weight_files.to_bytes(self.network)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+
+    def load_weights(self, path: Path) -> None:
+        """Read what `save_weights` wrote.
+
+        Raises
+        ------
+        ModelError
+            If the file is damaged.
+        """
+        weight_files.load(self.network, path)
+
+    def validate(self, check: Callable[[], None]) -> tuple[float, confusion.Counts]:
+        """Score the network on the labels for validation.
+
+        Parameters
+        ----------
+        check : callable
+            Called between radiographs; what it raises stops the work.
+
+        Returns
+        -------
+        loss : float
+            Mean over the radiographs; NaN if none validates.
+        counts : ndarray, shape (3, 3)
+            See `confusion`.
+        """
+        losses = []
+        counts = np.zeros((CLASSES, CLASSES))
+        for one in self.validating:
+            check()
+            probabilities = self.predict(one.image, self.card.preprocessing.polarity == "both")
+            targets = one.validation[np.newaxis, ..., np.newaxis].astype(np.float32)
+            loss = self._loss(targets, probabilities[np.newaxis])
+            losses.append(float(keras.ops.convert_to_numpy(loss)))
+            counts += confusion.count(one.validation, probabilities)
+        return (float(np.mean(losses)) if losses else math.nan), counts
+
+    @functools.cached_property
+    def _familiar(self) -> list[Example]:
+        # Half the size is enough to notice what is forgotten, and four times as fast.
+        return rehearsal_examples(self.card.preprocessing, self.card.preprocessing.size_px // 2)
+
+    def _familiar_accuracy(self) -> float:
+        counts = [
+            confusion.count(one.validation, self.predict(one.image)) for one in self._familiar
+        ]
+        return confusion.accuracy(np.sum(counts, axis=0))
+
+    def predict(
+        self, image: NDArray[np.float32], both_polarities: bool = False
+    ) -> NDArray[np.float32]:
+        """Class probabilities of a working image.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (H, W)
+        both_polarities : bool
+            Whether to average those of the image and of its negative.
+
+        Returns
+        -------
+        ndarray of float32, shape (H, W, 3)
+        """
+        height, width = image.shape
+        padding = [(0, -size % REDUCTION) for size in image.shape]
+        batch = np.pad(image, padding, mode="edge")[np.newaxis, ..., np.newaxis]
+        result: Any = keras.ops.convert_to_numpy(self.network(batch, training=False))
+        if both_polarities:
+            negative = keras.ops.convert_to_numpy(self.network(-batch, training=False))
+            result = (result + negative) / 2
+        return np.asarray(result[0, :height, :width], np.float32)
+
+
+def painted_px(examples: Sequence[Example]) -> NDArray[np.intp]:
+    """Count the painted training pixels of each class, shape (3,)."""
+    return np.array(
+        [sum(np.count_nonzero(one.labels == c.value) for one in examples) for c in tissue.CLASSES]
+    )
+
+
+def class_weights(config: Loss, painted: NDArray[np.intp]) -> tuple[float, ...]:
+    """Weights of the classes in the cross-entropy.
+
+    Parameters
+    ----------
+    config : Loss
+    painted : ndarray of int, shape (3,)
+        Painted pixels of each class. ``"balanced"`` weighs a class by the
+        inverse square root of them; one that nobody painted weighs nothing.
+
+    Returns
+    -------
+    tuple of 3 float
+        Their mean over the painted classes is 1.
+    """
+    if isinstance(config.class_weights, tuple):
+        return config.class_weights
+    if config.class_weights == "equal":
+        return (1.0,) * CLASSES
+    weights = np.where(painted > 0, 1 / np.sqrt(np.maximum(painted, 1)), 0)
+    return tuple((weights / weights[painted > 0].mean()).tolist())
+
+
+class _Counts(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
+    """Pixels by true and predicted class, see `confusion`."""
+
+    def __init__(self) -> None:
+        super().__init__(name="accuracy")
+        self.counts = self.add_variable((CLASSES, CLASSES), "zeros", name="counts")
+
+    def update_state(self, targets: Any, probabilities: Any, sample_weight: None = None) -> None:
+        predicted = keras.ops.argmax(keras.ops.reshape(probabilities, (-1, CLASSES)), axis=-1)
+        found = keras.ops.one_hot(predicted, CLASSES, dtype="float32")
+        self.counts.assign_add(keras.ops.matmul(keras.ops.transpose(one_hot(targets)), found))
+
+    def result(self) -> Any:
+        return keras.ops.trace(self.counts) / keras.ops.maximum(keras.ops.sum(self.counts), 1.0)
+
+
+def _freeze(network: "keras.Model", config: FineTuning) -> None:
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # In Keras this also makes it use, and keep, its statistics.
+            layer.trainable = config.batch_norm == "batch"
+        elif config.freeze == "encoder":
+            layer.trainable = not layer.name.startswith(_ENCODER)
+        elif config.freeze == "all but the head":
+            layer.trainable = layer.name == "head"
