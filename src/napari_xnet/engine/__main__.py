@@ -13,8 +13,9 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from typing import Never
 
-from napari_xnet.engine.messages import Cancel, Channel, Done, Failed, Progress, Ready, Request
-from napari_xnet.errors import Cancelled, EngineError, XNetError
+from napari_xnet.engine.messages import Cancel, Channel, Done, Failed, Ready, Request, Tell
+from napari_xnet.engine.reporter import Reporter
+from napari_xnet.errors import EngineError, XNetError
 
 
 def main(address: str, folder: str) -> Never:
@@ -25,24 +26,21 @@ def main(address: str, folder: str) -> Never:
     except (EOFError, OSError, AuthenticationError):
         _leave(folder)
     requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
-    cancelled = threading.Event()
+    reporter = Reporter(channel)
 
     def listen() -> None:
         try:
             while True:
-                message = channel.receive()
-                if isinstance(message, Cancel):
-                    cancelled.set()
-                else:
-                    cancelled.clear()
-                    requests.put(message)
+                match channel.receive():
+                    case Cancel():
+                        reporter.cancel()
+                    case Tell(value):
+                        reporter.tell(value)
+                    case Request() as request:
+                        reporter.reset()
+                        requests.put(request)
         except (EOFError, OSError):
             _leave(folder)
-
-    def report(done: float, total: int) -> None:
-        if cancelled.is_set():
-            raise Cancelled("Cancelled.")
-        channel.send(Progress("Segmenting…", done, total))
 
     threading.Thread(target=listen, daemon=True).start()
     try:
@@ -57,11 +55,11 @@ def main(address: str, folder: str) -> Never:
     while True:
         request = requests.get()
         try:
-            channel.send(Done(request.function(*request.args, progress=report, **request.kwargs)))
+            channel.send(Done(request.function(*request.args, progress=reporter, **request.kwargs)))
         except XNetError as error:
             channel.send(Failed(error))
         except MemoryError:
-            channel.send(Failed(EngineError("There is not enough memory for this image.")))
+            channel.send(Failed(EngineError("There is not enough memory for this.")))
         except Exception as error:
             traceback.print_exc()
             channel.send(Failed(EngineError(f"The engine failed: {type(error).__name__}: {error}")))

@@ -1,5 +1,6 @@
 """The window's side of the engine: start it, ask it, survive its end."""
 
+import atexit
 import contextlib
 import functools
 import os
@@ -17,7 +18,16 @@ from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import Any
 
-from napari_xnet.engine.messages import Cancel, Channel, Done, Failed, Progress, Ready, Request
+from napari_xnet.engine.messages import (
+    Cancel,
+    Channel,
+    Done,
+    Failed,
+    Progress,
+    Ready,
+    Request,
+    Tell,
+)
 from napari_xnet.errors import Cancelled, EngineError
 
 _POLL_S = 0.05
@@ -143,6 +153,20 @@ class Engine:
         finally:
             self._busy.release()
 
+    def tell(self, value: Any) -> None:
+        """Tell the function that runs something; dropped if none runs.
+
+        Parameters
+        ----------
+        value : object
+            It is pickled. The function gets it from ``progress.told()``.
+        """
+        child = self._child
+        if child:
+            # If the child is gone, `run` says so.
+            with contextlib.suppress(OSError):
+                child.tell(value)
+
 
 class _Child:
     """The process, its connection and its folder of shared files."""
@@ -152,6 +176,7 @@ class _Child:
         self._channel: Channel | None = None
         self._ready = False
         self._running = False
+        self._killing = threading.Lock()
         self._end = contextlib.ExitStack()
         key = secrets.token_bytes(32)
         try:
@@ -213,6 +238,10 @@ class _Child:
                         self.kill()
                     raise error
 
+    def tell(self, value: Any) -> None:
+        if self._channel and self._running:
+            self._channel.send(Tell(value))
+
     def settle(self) -> bool:
         """Ask the running request to stop; whether it did within a quarter of a second."""
         channel = self._channel
@@ -230,12 +259,14 @@ class _Child:
         return False
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        if self._channel:
-            self._channel.close()
-        with contextlib.suppress(OSError):  # the folder may be gone
-            self._end.close()
+        with self._killing:  # the window and the thread of a request may both come here
+            self.process.kill()
+            self.process.wait()
+            channel, self._channel = self._channel, None
+            if channel:
+                channel.close()
+            with contextlib.suppress(OSError):  # the folder may be gone
+                self._end.close()
 
     def describe_end(self, error: Exception) -> str:
         """One or two sentences on why the process is gone."""
@@ -268,8 +299,15 @@ def _stop_if(cancel: threading.Event) -> None:
 @functools.cache
 def shared_engine() -> Engine:
     """Return the engine of this process, shared by all windows and widgets."""
-    import atexit
+    return _until_exit(Engine())
 
-    engine = Engine()
+
+@functools.cache
+def training_engine() -> Engine:
+    """Return the engine that trains: another one, so that segmenting need not wait for it."""
+    return _until_exit(Engine())
+
+
+def _until_exit(engine: Engine) -> Engine:
     atexit.register(engine.stop)
     return engine

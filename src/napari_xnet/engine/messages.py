@@ -25,6 +25,18 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Tell:
+    """Something for the function that runs; what it means is up to the two of them."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Told to a function: come to an end, and return what there is."""
+
+
+@dataclass(frozen=True)
 class Cancel:
     """Stop the request that is running."""
 
@@ -36,11 +48,15 @@ class Ready:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a request is: `done` of `total`, which is 0 if that cannot be told."""
+    """How far a request is: `done` of `total`, which is 0 if that cannot be told.
+
+    `detail` is what else the function has to say.
+    """
 
     message: str
     done: float = 0
     total: int = 0
+    detail: Any = None
 
 
 @dataclass(frozen=True)

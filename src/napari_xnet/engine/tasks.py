@@ -1,17 +1,23 @@
 """What the window asks of the engine."""
 
+import contextlib
 import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
+from napari_xnet.engine.messages import Stop
+from napari_xnet.engine.reporter import Reporter
 from napari_xnet.errors import ModelError
 from napari_xnet.inference import Options, segment
-from napari_xnet.inference.segment import Progress
 from napari_xnet.models import DEFAULT, Model, find_model
 from napari_xnet.models.model import CARD_FILE
+from napari_xnet.training.events import Event, Step, Watch
+from napari_xnet.training.run import Run
+from napari_xnet.training.train import Summary, execute
 
 
 def warm_up() -> None:
@@ -32,18 +38,19 @@ def segment_image(
     rgb: bool,
     options: Options,
     probabilities: bool,
-    progress: Progress,
+    progress: Reporter,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None, tuple[str, ...]]:
     """Segment with a model that stays loaded until another is asked for.
 
     Parameters
     ----------
-    image, rgb, options, progress
+    image, rgb, options
         See `napari_xnet.inference.segment`.
     model : Path
         Folder of the model.
     probabilities : bool
         Whether to return them.
+    progress : Reporter
 
     Returns
     -------
@@ -52,8 +59,72 @@ def segment_image(
     notes : tuple of str
     """
     loaded = _load(model, _changed_ns(model))
-    result = segment(image, loaded, rgb=rgb, options=options, progress=progress)
+
+    def report(done: float, total: int) -> None:
+        progress(done, total, "Segmenting…")
+
+    result = segment(image, loaded, rgb=rgb, options=options, progress=report)
     return result.labels, result.probabilities if probabilities else None, result.notes
+
+
+def train_run(folder: Path, progress: Reporter) -> Summary:
+    """Train the model of a run, or go on with it.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    progress : Reporter
+        Gets each event as the detail of a `Progress`; may be told `Stop` and
+        which image to `Watch`.
+
+    Returns
+    -------
+    Summary
+    """
+    _stand_back()
+    control = _Control(progress)
+
+    def report(event: Event) -> None:
+        done, total = control.position
+        if isinstance(event, Step):
+            done, total = (event.epoch - 1) * event.steps + event.step, event.epochs * event.steps
+            control.position = done, total
+        progress(done, total, "Training…", event)
+
+    return execute(Run.open(folder), report, control)
+
+
+def _stand_back() -> None:
+    """Let the window go first: training takes all processors for minutes."""
+    polite = psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else 10
+    with contextlib.suppress(psutil.Error, OSError):
+        psutil.Process().nice(polite)
+
+
+class _Control:
+    """What the window told, as a run asks for it."""
+
+    def __init__(self, progress: Reporter) -> None:
+        self.position: tuple[int, int] = (0, 0)
+        self._progress = progress
+        self._stop = False
+        self._watch: Watch | None = None
+
+    def stop_requested(self) -> bool:
+        self._listen()
+        return self._stop
+
+    def watch(self) -> Watch | None:
+        self._listen()
+        return self._watch
+
+    def _listen(self) -> None:
+        for value in self._progress.told():
+            if isinstance(value, Stop):
+                self._stop = True
+            elif isinstance(value, Watch):
+                self._watch = value
 
 
 def _changed_ns(folder: Path) -> int:

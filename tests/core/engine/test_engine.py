@@ -16,11 +16,15 @@ import psutil
 import pytest
 import xnet_engine_tasks as tasks
 
-from napari_xnet.engine import Engine, Progress
-from napari_xnet.engine.tasks import segment_image
+from napari_xnet.engine import Engine, Progress, Stop, shared_engine, training_engine
+from napari_xnet.engine.tasks import segment_image, train_run
 from napari_xnet.errors import Cancelled, EngineError, ImageError, ModelError
 from napari_xnet.inference import Options, segment
-from napari_xnet.models import find_model
+from napari_xnet.models import find_model, load_model
+from napari_xnet.training.config import TrainingConfig
+from napari_xnet.training.events import EpochEnd, Prediction, Started, Step, Watch
+from napari_xnet.training.pairs import Pair
+from napari_xnet.training.run import Run, create_run
 
 ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
@@ -113,7 +117,7 @@ def test_the_engine_starts_when_it_is_needed_and_says_what_it_does(engine):
     news.clear()
     assert engine.run(tasks.count, 3, 0, report=news.append) == 3
     steps = [one for one in news if one.total]
-    assert steps == [Progress("Segmenting…", step, 3) for step in (1, 2, 3)]
+    assert steps == [Progress("Working…", step, 3) for step in (1, 2, 3)]
     # It has started and loaded already.
     assert not {"Starting the engine…", "Loading TensorFlow…"} & {one.message for one in news}
 
@@ -394,6 +398,101 @@ def test_a_broken_framework_is_one_clear_error_each_time(left):
     finally:
         engine.stop()
     assert not left()
+
+
+# ------------------------------------------------------------------ telling, and training
+
+
+def test_the_running_function_hears_what_it_is_told(engine):
+    asked = Asked(engine, tasks.hear, "end")
+    asked.until_running()
+    values = ["first", ("second", 2), "end"]
+    for value in values:
+        engine.tell(value)
+    assert asked.result() == values
+
+
+def test_what_is_told_while_nothing_runs_is_dropped(engine):
+    Engine(ENVIRONMENT).tell("nobody")  # there is no process even
+    engine.run(tasks.pid)
+    engine.tell("too early")
+    asked = Asked(engine, tasks.hear, "end")
+    asked.until_running()
+    engine.tell("end")
+    assert asked.result() == ["end"]
+
+
+def test_what_was_told_to_one_request_does_not_reach_the_next(engine):
+    asked = Asked(engine, tasks.count, 20, 0.02)  # it does not listen
+    asked.until_running()
+    engine.tell("for the other")
+    assert asked.result() == 20
+    asked = Asked(engine, tasks.hear, "end")
+    asked.until_running()
+    engine.tell("end")
+    assert asked.result() == ["end"]
+
+
+@pytest.fixture
+def training(small_model, own_models, radiograph):
+    """A run that would take hours."""
+    small_model.save(own_models / "own")
+    labels = np.zeros(radiograph.shape, np.uint8)
+    for row in (20, 110):
+        labels[row : row + 15, 3:6], labels[row : row + 15, 30:33] = 1, 2
+        labels[row : row + 15, 54:57] = 3
+    config = TrainingConfig(patch_px=32, epochs=10_000, sampling={"batch": 1, "steps": 2})
+    return create_run(
+        "mine",
+        [Pair("a", radiograph, labels)],
+        config,
+        base="own",
+        models_folder=own_models,
+    )
+
+
+def test_training_tells_shows_the_watched_image_and_stops_on_demand(engine, training, radiograph):
+    asked = Asked(engine, train_run, training.folder)
+    asked.until_running()
+    engine.tell(Watch("layer", radiograph))
+    wait_for(lambda: any(isinstance(one.detail, Prediction) for one in asked.news), 60)
+    engine.tell(Stop())
+    summary = asked.result()
+    assert summary.stopped
+    assert load_model("mine", training.record.models_folder)
+    assert Run.open(training.folder).record.model == "mine"
+
+    events = [one.detail for one in asked.news if one.detail is not None]
+    assert isinstance(events[0], Started)
+    kinds = {type(one) for one in events}
+    assert {Started, Step, EpochEnd, Prediction} <= kinds
+    prediction = next(one for one in events if isinstance(one, Prediction))
+    assert prediction.key == "layer"
+    assert prediction.labels.shape == radiograph.shape
+    done = [one.done for one in asked.news if one.total]
+    assert done == sorted(done)
+    assert {one.total for one in asked.news if one.total} == {20_000}
+
+
+def test_cancelled_training_can_go_on(engine, training):
+    asked = Asked(engine, train_run, training.folder)
+    wait_for(lambda: any(isinstance(one.detail, EpochEnd) for one in asked.news), 60)
+    start = time.monotonic()
+    asked.cancel.set()
+    with pytest.raises(Cancelled):
+        asked.result()
+    assert time.monotonic() - start < 2
+    run = Run.open(training.folder)
+    assert not run.record.finished
+    assert run.history()
+
+
+def test_training_has_an_engine_of_its_own():
+    assert training_engine() is training_engine()
+    assert shared_engine() is shared_engine()
+    assert training_engine() is not shared_engine()
+    # Nobody started them here.
+    assert training_engine().pid is shared_engine().pid is None
 
 
 PARENT = """

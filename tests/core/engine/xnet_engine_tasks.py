@@ -38,5 +38,16 @@ def fail(name, message, progress):
     raise (kinds.get(name) or getattr(errors, name))(message)
 
 
+def hear(end, progress):
+    """Return what was told until the end came."""
+    heard = []
+    progress(0, 1)
+    while end not in heard:
+        heard += progress.told()
+        progress(len(heard), 1)
+        time.sleep(0.01)
+    return heard
+
+
 def leave(progress):
     os._exit(3)
