@@ -11,10 +11,13 @@ import pytest
 import tifffile
 
 from napari_xnet import __version__
+from napari_xnet.backend import keras
 from napari_xnet.cli import main
 from napari_xnet.inference import segment
 from napari_xnet.io import write_labels
-from napari_xnet.models import list_models
+from napari_xnet.models import list_models, show_model
+from napari_xnet.training.run import Run, unfinished_runs
+from napari_xnet.training.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)
@@ -279,6 +282,147 @@ def test_version_and_help(run):
     code, out, _ = run("segment", "--help")
     assert code == 0
     assert "--soft-tissue-threshold" in "\n".join(out)
+
+
+# ------------------------------------------------------------------ train
+
+TINY = {
+    "architecture": {"name": "unet", "filters": [4, 4, 4, 4]},
+    "preprocessing": {"size_px": 64},
+    "patch_px": 32,
+    "epochs": 2,
+    "patience": None,
+    "sampling": {"batch": 1, "steps": 1},
+}
+
+
+@pytest.fixture
+def material(radiograph):
+    """A folder of images, one of labels, and a config that is fast; the arguments for them."""
+    for folder in ("in/hand", "in/knee", "painted/hand", "painted/knee"):
+        Path(folder).mkdir(parents=True)
+    labels = np.zeros(radiograph.shape, np.uint8)
+    for row in (20, 110):
+        labels[row : row + 15, 3:6], labels[row : row + 15, 30:33] = 1, 2
+        labels[row : row + 15, 54:57] = 3
+    for name, turn in (("hand/one", 1), ("knee/two", -1)):
+        write(f"in/{name}.tif", radiograph[::turn])
+        write_labels(f"painted/{name}_labels.tif", labels[::turn])
+    write("in/three.tif", radiograph)
+    Path("tiny.json").write_text(json.dumps(TINY))
+    return ["--images", "in", "--labels", "painted", "--config", "tiny.json", "--base", "none"]
+
+
+def test_train_trains_a_model(run, material, own_models, own_runs, radiograph):
+    code, out, err = run("train", *material, "--name", "my own")
+    assert code == 0
+    assert out == [str(own_models / "my own")]
+    lines = err.splitlines()
+    assert any("three" in line for line in lines)  # it has no labels
+    assert f"The run is kept in {own_runs / 'my own'}." in lines
+    assert any(line.startswith("Training on 2 radiographs") for line in lines)
+    assert [line[:8] for line in lines if line.startswith("epoch ")] == ["epoch 1:", "epoch 2:"]
+    assert any("val_accuracy 0." in line for line in lines)
+    assert any("--model 'my own'" in line for line in lines)
+    card = show_model("my own")
+    assert card.architecture.name == "unet"
+    assert card.training["groups"] == 2
+    assert card.training["preset"] == "quick"
+    write("one.tif", radiograph)
+    assert run("segment", "one.tif", "-o", "out", "--model", "my own")[0] == 0
+
+    code, out, err = run("train", *material, "--name", "my own")
+    assert (code, out) == (2, [])
+    assert 'There is a model "my own" already' in err
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Steps are not compiled, which takes longer than these runs."""
+    compile_ = keras.Model.compile
+    monkeypatch.setattr(
+        keras.Model, "compile", lambda *args, **more: compile_(*args, **more, run_eagerly=True)
+    )
+
+
+def interrupt(monkeypatch, error):
+    """Let the second epoch end with an error."""
+    learn, done = Trainer.learn, []
+
+    def failing(self, batch):
+        done.append(1)
+        if len(done) == 2:
+            raise error
+        return learn(self, batch)
+
+    monkeypatch.setattr(Trainer, "learn", failing)
+
+
+def test_an_interrupted_training_goes_on_with_resume(run, material, monkeypatch, eager):
+    with monkeypatch.context() as patch:
+        interrupt(patch, KeyboardInterrupt)
+        code, out, err = run("train", *material, "--name", "mine", "--runs", "kept")
+    assert (code, out) == (130, [])
+    assert "napari-xnet train --name mine --runs kept --resume" in err
+    assert list_models() == ["default"]
+    (begun,) = unfinished_runs(Path("kept"))
+
+    code, out, err = run("train", "--name", "mine", "--resume", "--runs", "kept")
+    assert code == 0
+    assert f"Going on with {begun.folder}." in err
+    assert [line[:8] for line in err.splitlines() if line.startswith("epoch ")] == ["epoch 2:"]
+    assert [row.epoch for row in Run.open(begun.folder).history()] == [1, 2]
+    assert list_models() == ["default", "mine"]
+
+
+def test_resume_begins_what_was_not_begun(run, material, monkeypatch, eager):
+    interrupt(monkeypatch, KeyboardInterrupt)
+    assert run("train", *material, "--name", "mine", "--resume")[0] == 130
+    assert len(unfinished_runs()) == 1
+    # Without it, a new one begins, and the old one is mentioned.
+    code, _, err = run("train", *material, "--name", "mine")
+    assert code == 0
+    assert "mine was interrupted; with --resume it would go on." in err
+
+
+def test_training_that_fails_says_why(run, material, monkeypatch, eager):
+    interrupt(monkeypatch, MemoryError())
+    code, out, err = run("train", *material, "--name", "mine")
+    assert (code, out) == (1, [])
+    assert "napari-xnet: There is not enough memory to train" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "--name"),
+        (["train", "--name", "x"], "Give --images DIR and --labels DIR, or --published FILE."),
+        (["train", "--name", "x", "--images", "in"], "Give --images DIR and --labels DIR"),
+        (["train", "--name", "../x", "--published", "no.h5"], "cannot be the name of a model"),
+        (["train", "--name", "default", "--images", "in"], 'There is a model "default" already'),
+        (["train", "--name", "x", "--preset", "slow"], "slow"),
+        (["train", "--name", "x", "--convention", "french"], "french"),
+        (["train", "--name", "x", "--config", "no.json"], "The config no.json cannot be read"),
+        (["train", "--name", "x", "--config", "bad.json"], 'bad.json: There is no setting "epoch"'),
+        (["train", "--name", "x", "--published", "no.h5"], "no.h5"),
+        (["train", "--name", "x", "--images", "in", "--labels", "nowhere"], "nowhere"),
+        (
+            ["train", "--name", "x", "--images", "in", "--labels", "painted", "--base", "nobody"],
+            'There is no model "nobody"',
+        ),
+        (
+            ["train", "--name", "x", "--images", "in", "--labels", "painted", "--groups", "no.csv"],
+            "no.csv cannot be opened",
+        ),
+    ],
+)
+def test_a_wrong_call_of_train_is_explained(run, material, own_runs, arguments, message):
+    Path("bad.json").write_text('{"epoch": 3}')
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, [])
+    assert message in err
+    assert not own_runs.exists()
+    assert list_models() == ["default"]
 
 
 # ------------------------------------------------------------------ models and demo
