@@ -9,8 +9,9 @@ from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
 
-from napari_xnet.engine import shared_engine
+from napari_xnet.engine import shared_engine, training_engine
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +20,14 @@ def only_our_plugin(tmp_path, monkeypatch, plugin_settings, npe2pm):
     npe2pm.register(PluginManifest.from_distribution("napari-xnet"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("NAPARI_XNET_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("NAPARI_XNET_RUNS", str(tmp_path / "runs"))
 
 
 @pytest.fixture(autouse=True, scope="session")
 def no_tensorflow() -> Iterator[None]:
     yield
     shared_engine().stop()
+    training_engine().stop()
     assert not {"tensorflow", "keras"} & set(sys.modules)
 
 
@@ -61,10 +64,10 @@ def wait_until(qtbot) -> Callable[..., None]:
 
 @pytest.fixture
 def open_dock(viewer):
-    """Open *Segment radiograph* as the menu does; find its parts by name."""
+    """Open a dock, *Segment radiograph* if none is named, as the menu does."""
 
-    def open_one() -> "Dock":
-        _, widget = viewer.window.add_plugin_dock_widget("napari-xnet", "Segment radiograph")
+    def open_one(name: str = "Segment radiograph") -> "Dock":
+        _, widget = viewer.window.add_plugin_dock_widget("napari-xnet", name)
         return Dock(widget)
 
     return open_one
@@ -98,11 +101,13 @@ class Dock:
         return self["cancel"].enabled
 
 
-def _parts(container):
-    for part in container:
-        yield part
-        if hasattr(part, "_list"):
-            yield from _parts(part)
+def _parts(widget):
+    """All magicgui widgets in a dock, whether that is one itself or a widget of Qt."""
+    native = getattr(widget, "native", widget)
+    for child in native.findChildren(QWidget):
+        part = getattr(child, "_magic_widget", None)
+        if part is not None:
+            yield part
 
 
 @pytest.fixture

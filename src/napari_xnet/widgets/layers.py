@@ -43,8 +43,8 @@ class Radiographs:
     shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, layer: Image) -> "Radiographs":
-        """Take them from a layer.
+    def of(cls, layer: Image | Labels) -> "Radiographs":
+        """Take them from a layer, or the labels of them from a Labels layer.
 
         Raises
         ------
@@ -53,10 +53,11 @@ class Radiographs:
         """
         data = layer.data[0] if layer.multiscale else layer.data
         shape = tuple(int(size) for size in data.shape)
-        spatial = shape[:-1] if layer.rgb else shape
+        rgb = bool(getattr(layer, "rgb", False))
+        spatial = shape[:-1] if rgb else shape
         if len(spatial) < 2:
             raise ImageError(f'"{layer.name}" is not a radiograph: it has only one axis.')
-        return cls(data, bool(layer.rgb), spatial)
+        return cls(data, rgb, spatial)
 
     @property
     def is_stack(self) -> bool:
@@ -176,7 +177,7 @@ def write_labels(
     """
     for index, values in labels.items():
         layer.data[index] = values
-        layer.metadata[METADATA_KEY]["written"][index] = _digest(layer, index)
+        layer.metadata[METADATA_KEY]["written"][index] = digest(layer.data[index])
     for name, value in place.items():
         setattr(layer, name, value)
     layer.refresh()
@@ -235,19 +236,20 @@ def _belongs_to(layer: Layer, image_id: str) -> bool:
     return (
         isinstance(layer, Labels)
         and own.get("layer") == str(layer.unique_id)
-        and own["image"] == image_id
+        and own.get("image") == image_id
     )
 
 
 def _is_untouched(layer: Labels, index: Index) -> bool:
     written = layer.metadata[METADATA_KEY]["written"]
     if index in written:
-        return bool(_digest(layer, index) == written[index])
+        return bool(digest(layer.data[index]) == written[index])
     return not np.any(layer.data[index])
 
 
-def _digest(layer: Labels, index: Index) -> int:
-    return zlib.crc32(np.ascontiguousarray(layer.data[index]).data)
+def digest(labels: NDArray[Any]) -> int:
+    """Return a number by which labels that were written are known again."""
+    return zlib.crc32(np.ascontiguousarray(labels).data)
 
 
 def show_probabilities(

@@ -10,15 +10,13 @@ from magicgui.widgets import (
     ComboBox,
     Container,
     FloatSlider,
-    Label,
     ProgressBar,
     PushButton,
     SpinBox,
 )
 from napari.qt.threading import thread_worker
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QFileDialog, QSizePolicy
+from qtpy.QtWidgets import QFileDialog
 
 from napari_xnet import tissue
 from napari_xnet.engine import Engine, Progress, shared_engine
@@ -27,6 +25,8 @@ from napari_xnet.inference import SIZE_RANGE_PX, Options
 from napari_xnet.io.labels import write_labels_layer
 from napari_xnet.models import DEFAULT, find_model, list_models, show_model
 from napari_xnet.widgets import layers, memory, segment_job
+from napari_xnet.widgets.model_events import model_events
+from napari_xnet.widgets.parts import News, row, text_line
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.segment_job import SegmentJob, SegmentResult
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
@@ -55,7 +55,7 @@ class SegmentWidget(Container[Any]):
         self._engine = shared_engine()
         self._cancel: threading.Event | None = None
         self._destroyed = False
-        self._news = _News()
+        self._news = News()
         self._news.arrived.connect(self._show_progress)
 
         self._image = ComboBox(
@@ -123,22 +123,20 @@ class SegmentWidget(Container[Any]):
             "TIFF with class colours, class names and pixel size.",
         )
         self._progress = ProgressBar(name="progress", label=" ", value=0, max=1, visible=False)
-        self._status = Label(name="status", label=" ", value="")
-        self._status.native.setWordWrap(True)
-        self._status.native.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Preferred)
+        self._status = text_line("status")
         self.extend(
             [
                 self._image,
                 self._model,
                 self._detail,
                 self._slices,
-                _row(self._use_threshold, self._threshold, label="Soft-tissue threshold"),
+                row(self._use_threshold, self._threshold, label="Soft-tissue threshold"),
                 self._bone_cleanup_px,
                 self._probabilities,
-                _row(self._run_button, self._cancel_button),
+                row(self._run_button, self._cancel_button),
                 self._progress,
                 self._status,
-                _row(self._save_button),
+                row(self._save_button),
             ]
         )
         self._remembered = {
@@ -163,6 +161,7 @@ class SegmentWidget(Container[Any]):
         self._viewer.layers.events.removed.connect(self._on_layers_changed)
         self._viewer.layers.selection.events.active.connect(self._on_layer_selected)
         Preferences.on_models_folder_changed(self._model.reset_choices)
+        model_events.trained.connect(self._on_model_trained)
         self.native.destroyed.connect(self._on_destroyed)
         self._refresh()
         self._warm_up()
@@ -308,6 +307,13 @@ class SegmentWidget(Container[Any]):
         if active in self._image.choices:
             self._image.value = active
 
+    def _on_model_trained(self, name: str) -> None:
+        if self._destroyed:
+            return
+        self._model.reset_choices()
+        if name in self._model.choices:
+            self._model.value = name
+
     def _refresh(self) -> None:
         layer = self._image.value
         running = self._cancel is not None
@@ -320,12 +326,6 @@ class SegmentWidget(Container[Any]):
             self._status.value = "No image open: File > Open Sample > XNet."
         elif self._status.value.startswith("No image"):
             self._status.value = ""
-
-
-class _News(QObject):
-    """Carries progress from the worker's thread to the window's."""
-
-    arrived = Signal(object)
 
 
 @thread_worker
@@ -342,10 +342,3 @@ def _work(
         return segment_job.run(job, engine, report, cancel), None
     except Exception as error:
         return None, error
-
-
-def _row(*widgets: Any, label: str = " ") -> Container[Any]:
-    """Widgets side by side behind one label."""
-    row = Container(widgets=widgets, layout="horizontal", labels=False, label=label)
-    row.margins = (0, 0, 0, 0)
-    return row

@@ -18,13 +18,16 @@ from napari_xnet import tissue
 def no_garbage_collection() -> Iterator[None]:
     """Keep full garbage collections, which stop all threads for 0.2 s, out of the middle.
 
-    napari's layers and imports make so many objects that they would come there.
+    napari's layers and imports make so many objects that they would come there, and
+    whenever a layer is removed napari asks for one: frozen objects are not looked at.
     """
     enabled = gc.isenabled()
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         if enabled:
             gc.enable()
 

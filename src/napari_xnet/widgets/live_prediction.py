@@ -1,0 +1,180 @@
+"""What the network says of the displayed image while it trains, as a layer that comes and goes."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.qt.threading import thread_worker
+from napari.utils.events import Event
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer
+
+from napari_xnet.engine import Engine
+from napari_xnet.errors import ImageError
+from napari_xnet.io.label_layers import tissue_appearance
+from napari_xnet.training.events import Prediction, Watch
+from napari_xnet.widgets import layers, painted
+from napari_xnet.widgets.layers import Index, Radiographs
+from napari_xnet.widgets.pairs_table import PairsTable
+from napari_xnet.widgets.parts import Lifetime
+from napari_xnet.widgets.warm_up import no_garbage_collection
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+_OPACITY = 0.35
+_DEBOUNCE_MS = 200
+
+Key = tuple[str, Index]
+"""Id of an image layer, and which of its radiographs."""
+
+
+class LivePrediction(QObject):
+    """Watches the displayed image and shows the predictions that come back.
+
+    They go into a layer of their own, below the painted one; if the user
+    deletes it, it stays away until the next training.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    engine : Engine
+        That trains.
+    table : PairsTable
+        Knows which image a Labels layer belongs to.
+    """
+
+    def __init__(self, viewer: "Viewer", engine: Engine, table: PairsTable) -> None:
+        super().__init__(table)
+        self._viewer = viewer
+        self._engine = engine
+        self._table = table
+        self._life = Lifetime(table)
+        self._layer: Labels | None = None
+        self._image_id = ""
+        self._watched: Key | None = None
+        self._on = False
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_DEBOUNCE_MS)
+        self._soon.timeout.connect(self._watch)
+        viewer.layers.selection.events.active.connect(self._on_moved)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.reordered.connect(self._on_moved)
+        viewer.dims.events.current_step.connect(self._on_moved)
+
+    def start(self) -> None:
+        """Watch from now on: the training has begun."""
+        self._on = True
+        self._watched = None
+        self._watch()
+
+    def show(self, prediction: Prediction) -> None:
+        """Show a prediction, unless its image is not there any more."""
+        self._watch()  # napari does not say when a layer is hidden or shown
+        image_id, index = prediction.key
+        image = next(
+            (one for one in layers.radiograph_layers(self._viewer) if _id(one) == image_id), None
+        )
+        if not self._on or image is None or self._watched != prediction.key:
+            return
+        with no_garbage_collection():
+            layer = self._layer_of(image)
+            if layer is not None and layer.data[index].shape == prediction.labels.shape:
+                layer.data[index] = prediction.labels
+                layer.refresh()
+
+    def stop(self) -> None:
+        """Take the layer away."""
+        self._on = False
+        self._soon.stop()
+        self._remove()
+
+    def _layer_of(self, image: Image) -> Labels | None:
+        """Return the layer for predictions of an image, made if need be."""
+        if self._layer is not None and self._image_id == _id(image):
+            return self._layer
+        empty = np.zeros(Radiographs.of(image).shape, np.uint8)
+        self._image_id = _id(image)
+        if self._layer is None or self._layer.ndim != empty.ndim:
+            self._remove()
+            self._layer = self._insert(empty, image)
+        else:
+            # Removing a layer halts the window for longer: napari then collects garbage.
+            self._layer.data = empty
+            for name, value in layers.placement(image).items():
+                setattr(self._layer, name, value)
+        self._layer.name = f"{image.name} (training)"
+        self._move_above(image)
+        return self._layer
+
+    def _insert(self, data: NDArray[np.uint8], image: Image) -> Labels:
+        layer = Labels(
+            data, **(tissue_appearance() | {"opacity": _OPACITY}), **layers.placement(image)
+        )
+        painted.mark_passing(layer)
+        # Inserting selects: that would take the brush out of the user's hand.
+        selected, active = set(self._viewer.layers.selection), self._viewer.layers.selection.active
+        self._viewer.layers.append(layer)
+        self._viewer.layers.selection = selected
+        self._viewer.layers.selection.active = active
+        layer.editable = False
+        return layer
+
+    def _move_above(self, image: Image) -> None:
+        """Put the layer above its image, and so below what is painted on it."""
+        all_layers = self._viewer.layers
+        where, target = all_layers.index(self._layer), all_layers.index(image) + 1
+        if where != target:
+            all_layers.move(where, target)
+
+    def _remove(self) -> None:
+        layer, self._layer = self._layer, None
+        if layer is not None and layer in self._viewer.layers:
+            with no_garbage_collection():
+                self._viewer.layers.remove(layer)
+
+    def _target(self) -> tuple[Image, Index] | None:
+        """Return the image of the selected layer, else the topmost one, as far as it is shown."""
+        images = [one for one in layers.radiograph_layers(self._viewer) if one.visible]
+        chosen = self._table.image_of(self._viewer.layers.selection.active)
+        image = chosen if chosen in images else (images[-1] if images else None)
+        return (image, layers.shown_index(image, self._viewer.dims.point)) if image else None
+
+    def _watch(self) -> None:
+        """Ask for predictions of what is displayed now."""
+        target = self._target() if self._on and not self._life.ended else None
+        if target is None:
+            return
+        image, index = target
+        key = (_id(image), index)
+        if key == self._watched:
+            return
+        try:
+            radiographs = Radiographs.of(image)
+        except ImageError:
+            return
+        self._watched = key
+        _send(self._engine, radiographs, key).start()
+
+    def _on_moved(self) -> None:
+        if self._on and not self._life.ended:
+            self._soon.start()
+
+    def _on_removed(self, event: Event) -> None:
+        if event.value is self._layer and self._on:  # by the user
+            self.stop()
+        self._on_moved()
+
+
+@thread_worker
+def _send(engine: Engine, radiographs: Radiographs, key: Key) -> None:
+    try:
+        image = radiographs.read(key[1], lambda: None)
+    except Exception:
+        return  # it was removed, or its file: there is nothing to watch
+    engine.tell(Watch(key, image, radiographs.rgb))
+
+
+def _id(layer: Any) -> str:
+    return str(layer.unique_id)

@@ -1,0 +1,104 @@
+"""Painting: a Labels layer to paint on, and the keys 1, 2 and 3 for the classes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from napari.utils.events import Event
+
+from napari_xnet import tissue
+from napari_xnet.io.label_layers import tissue_appearance
+from napari_xnet.widgets import layers, painted
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+_BRUSH = 1 / 60
+"""Diameter of the brush, of the long side of the radiograph."""
+
+
+def add_painting(viewer: "Viewer", image: Image) -> Labels:
+    """Add an empty Labels layer of an image's shape, at its place, in the classes' colours.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    image : Image
+        The radiograph, or a stack of them.
+
+    Returns
+    -------
+    Labels
+
+    Raises
+    ------
+    ImageError
+        If the layer has only one axis.
+    """
+    shape = layers.Radiographs.of(image).shape
+    layer = viewer.add_labels(
+        np.zeros(shape, np.uint8),
+        name=f"{image.name}_labels",
+        **tissue_appearance(),
+        **layers.placement(image),
+    )
+    painted.mark_painting(layer, image)
+    return layer
+
+
+def start_painting(viewer: "Viewer", layer: Labels) -> None:
+    """Select a Labels layer, a class and a brush that suits the size of the radiograph."""
+    viewer.layers.selection.active = layer
+    layer.visible = True
+    if layer.selected_label not in [one.value for one in tissue.CLASSES]:
+        layer.selected_label = tissue.CLASSES[0].value
+    layer.n_edit_dimensions = 2
+    layer.brush_size = max(1, round(max(layers.Radiographs.of(layer).shape[-2:]) * _BRUSH))
+    layer.mode = "paint"
+
+
+class ClassKeys:
+    """Keys 1, 2 and 3 select the class in every tissue Labels layer of a viewer.
+
+    They are bound to those layers, not to the viewer: in all other layers
+    napari's own keys stay.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        self._viewer = viewer
+        for layer in viewer.layers:
+            self._bind(layer)
+        viewer.layers.events.inserted.connect(self._on_inserted)
+
+    def release(self) -> None:
+        """Give the keys back."""
+        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+        for layer in self._viewer.layers:
+            for key, action in list(layer.keymap.items()):
+                if action in _SELECT.values():
+                    layer.bind_key(key, None)
+
+    def _on_inserted(self, event: Event) -> None:
+        self._bind(event.value)
+
+    def _bind(self, layer: Layer) -> None:
+        if painted.is_tissue(layer):
+            for value, select in _SELECT.items():
+                layer.bind_key(str(value), select, overwrite=True)
+
+
+def _selecting(value: int) -> Callable[[Labels], None]:
+    def select(layer: Labels) -> None:
+        layer.selected_label = value
+        if layer.mode not in ("fill", "polygon"):
+            layer.mode = "paint"
+
+    return select
+
+
+_SELECT = {one.value: _selecting(one.value) for one in tissue.CLASSES}

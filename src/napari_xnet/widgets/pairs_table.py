@@ -1,0 +1,403 @@
+"""The table of pairs in *Train XNet*: which labels go with which radiograph."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels
+from napari.qt.threading import thread_worker
+from napari.utils.events import Event
+from qtpy.QtCore import QModelIndex, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHeaderView,
+    QStyledItemDelegate,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+from napari_xnet import tissue
+from napari_xnet.widgets import layers, painted
+from napari_xnet.widgets.painted import Amount, Painted
+from napari_xnet.widgets.parts import Lifetime
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+_IMAGE, _LABELS, _GROUP, _FIRST_CLASS = 0, 1, 2, 3
+_NONE = "none"
+_DEBOUNCE_MS = 300
+_ROW_PX, _ROWS = 24, (3, 6)
+_CLASS_PX, _GROUP_PX, _LABELS_PX = 38, 50, 64
+
+NO_IMAGE = "No image open: File > Open Sample > XNet."
+NO_PAINT = "Nothing is painted: press New labels layer, choose a class with 1, 2, 3, and paint."
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A pair of layers that is to be trained on.
+
+    Attributes
+    ----------
+    image : Image
+    labels : Labels
+    group : str
+    """
+
+    image: Image
+    labels: Labels
+    group: str
+
+
+class PairsTable(QTableWidget):
+    """Proposes a pair for each radiograph, lets the user change it, counts what is painted.
+
+    Counting happens in a thread, a moment after the last stroke.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    """
+
+    changed = Signal()
+    """The pairs, or what is painted in them, changed."""
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(0, _FIRST_CLASS + len(tissue.CLASSES))
+        self._viewer = viewer
+        self._images: list[Image] = []
+        self._labels: dict[Image, Labels | None] = {}
+        self._chosen: dict[str, str | None] = {}
+        self._unused: set[str] = set()
+        self._amounts: dict[str, Amount] = {}
+        self._stale: set[str] = set()
+        self._counting = False
+        self._filling = False
+        self._life = Lifetime(self)
+
+        self._set_up_header()
+        self.setItemDelegateForColumn(_LABELS, _LabelsDelegate(self))
+        self.setEditTriggers(QAbstractItemView.EditTrigger.AllEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+
+        self._refill_soon = self._timer(0, self._refill)
+        self._count_soon = self._timer(_DEBOUNCE_MS, self._count)
+        self.itemChanged.connect(self._on_item_changed)
+        events = viewer.layers.events
+        events.inserted.connect(self._on_inserted)
+        events.removed.connect(self._on_layers_changed)
+        events.reordered.connect(self._on_layers_changed)
+        events.renamed.connect(self._on_layers_changed)
+        viewer.layers.selection.events.active.connect(self._on_layer_selected)
+        for layer in viewer.layers:
+            self._watch(layer)
+        self._refill()
+
+    def pairs(self) -> list[Row]:
+        """Pairs that are ticked, in the order of the layers."""
+        return [
+            Row(image, labels, painted.group(labels))
+            for image, labels in self._labels.items()
+            if labels is not None and str(image.unique_id) not in self._unused
+        ]
+
+    def current_image(self) -> Image | None:
+        """Image of the selected row, or the only one."""
+        if 0 <= self.currentRow() < len(self._images):
+            return self._images[self.currentRow()]
+        return self._images[-1] if self._images else None
+
+    def labels_of(self, image: Image) -> Labels | None:
+        """Labels layer of an image's row."""
+        return self._labels.get(image)
+
+    def image_of(self, layer: Any) -> Image | None:
+        """Image of the row to which a layer belongs."""
+        for image, labels in self._labels.items():
+            if layer is image or (labels is not None and layer is labels):
+                return image
+        return None
+
+    def choose(self, image: Image, labels: Labels | None) -> None:
+        """Make a pair of an image and a Labels layer, as if the user had chosen it."""
+        self._chosen[str(image.unique_id)] = str(labels.unique_id) if labels else None
+        self._unused.discard(str(image.unique_id))
+        self._refill()
+
+    def advice(self) -> str:
+        """Say what is missing, and what to do about it; "" if nothing is."""
+        if not self._images:
+            return NO_IMAGE
+        amounts = [self._amounts.get(str(pair.labels.unique_id)) for pair in self.pairs()]
+        if any(amount is None for amount in amounts):
+            return ""  # they are being counted
+        known = [amount for amount in amounts if amount is not None]
+        missing = [
+            one for one in tissue.CLASSES if not any(amount.pixels[one.value] for amount in known)
+        ]
+        if len(missing) == len(tissue.CLASSES):
+            ticked = bool(known) or not any(self._labels.values())
+            return NO_PAINT if ticked else "No pair is ticked: tick those to train on."
+        if missing:
+            names = " and no ".join(one.name for one in missing)
+            keys = " and ".join(str(one.value) for one in missing)
+            return (
+                f"No {names} is painted in any pair: paint some (key {keys}), or the model "
+                "will not know it."
+            )
+        for pair, amount in zip(self.pairs(), known, strict=True):
+            if amount.other:
+                return (
+                    f'"{pair.labels.name}" has values that are no tissue class (1 to '
+                    f"{tissue.CLASSES[-1].value}): untick it, or choose other labels."
+                )
+        return ""
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """As high as its rows, within limits."""
+        rows = min(max(self.rowCount(), _ROWS[0]), _ROWS[1])
+        header = self.horizontalHeader().sizeHint().height()
+        return QSize(300, header + rows * _ROW_PX + 2 * self.frameWidth())
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Narrower than it likes to be: columns can be scrolled."""
+        return QSize(200, self.sizeHint().height())
+
+    def _set_up_header(self) -> None:
+        names = ["Image", "Labels", "Group"]
+        tips = [
+            "Ticked: train on this pair.",
+            "The Labels layer of the image. Click to choose another.",
+            "Body part or the like, if you wish: training evens out groups. Click to write.",
+        ]
+        for column, (name, tip) in enumerate(zip(names, tips, strict=True)):
+            item = QTableWidgetItem(name)
+            item.setToolTip(tip)
+            self.setHorizontalHeaderItem(column, item)
+        for column, one in enumerate(tissue.CLASSES, _FIRST_CLASS):
+            item = QTableWidgetItem(_square(one.color), str(one.value))
+            item.setToolTip(f"Painted as {one.name} (key {one.value}), % of the radiograph.")
+            self.setHorizontalHeaderItem(column, item)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(_IMAGE, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(_CLASS_PX)
+        header.setHighlightSections(False)
+        header.setIconSize(QSize(10, 10))
+        self.setColumnWidth(_LABELS, _LABELS_PX)
+        self.setColumnWidth(_GROUP, _GROUP_PX)
+        for column in range(_FIRST_CLASS, self.columnCount()):
+            self.setColumnWidth(column, _CLASS_PX)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(_ROW_PX)
+
+    def _timer(self, milliseconds: int, act: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(act)
+        return timer
+
+    def _all_labels(self) -> list[Labels]:
+        return painted.lasting(self._viewer)
+
+    def _refill(self) -> None:
+        """Propose pairs again and show them."""
+        if self._life.ended:
+            return
+        current = self.current_image()
+        labels = self._all_labels()
+        images = layers.radiograph_layers(self._viewer)
+        proposed = painted.propose(images, labels, self._is_predicted)
+        known = {str(layer.unique_id): layer for layer in labels}
+        self._images = images
+        self._labels = {}
+        for image in images:
+            chosen = self._chosen.get(str(image.unique_id), "")
+            layer = proposed.get(image)
+            if chosen is None:
+                layer = None
+            elif chosen in known and known[chosen] in painted.fitting(labels, image):
+                layer = known[chosen]
+            self._labels[image] = layer
+        self._show(current)
+        self._stale |= set(known) - set(self._amounts)
+        if self._stale:
+            self._count_soon.start()
+        self.changed.emit()
+
+    def _show(self, current: Image | None) -> None:
+        self._filling = True
+        try:
+            if self.rowCount() != len(self._images):
+                self.setRowCount(len(self._images))
+                self.updateGeometry()
+            for row, image in enumerate(self._images):
+                self._show_row(row, image, self._labels[image])
+            if current in self._images:
+                self.selectRow(self._images.index(current))
+        finally:
+            self._filling = False
+
+    def _show_row(self, row: int, image: Image, layer: Labels | None) -> None:
+        use = self._item(row, _IMAGE, image.name, image.name)
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        used = layer is not None and str(image.unique_id) not in self._unused
+        use.setFlags(flags | Qt.ItemFlag.ItemIsUserCheckable if layer else flags)
+        use.setCheckState(Qt.CheckState.Checked if used else Qt.CheckState.Unchecked)
+        name = layer.name if layer else _NONE
+        # The image's name stands beside it: there is room for what differs.
+        short = name.replace(image.name, "…", 1) if name.startswith(image.name) else name
+        self._item(row, _LABELS, short, f"{name}. Click to choose another.")
+        group = self._item(row, _GROUP, painted.group(layer) if layer else "", "")
+        group.setFlags(flags | Qt.ItemFlag.ItemIsEditable if layer else Qt.ItemFlag.NoItemFlags)
+        amount = self._amounts.get(str(layer.unique_id)) if layer else None
+        for column, one in enumerate(tissue.CLASSES, _FIRST_CLASS):
+            text = amount.percent(one.value) if amount else ("…" if layer else "")
+            tip = f"{one.name}: {text} %, {amount.pixels[one.value]} px" if amount else ""
+            item = self._item(row, column, text, tip)
+            item.setFlags(flags)
+            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+
+    def _item(self, row: int, column: int, text: str, tip: str) -> QTableWidgetItem:
+        item = self.item(row, column)
+        if item is None:
+            item = QTableWidgetItem()
+            self.setItem(row, column, item)
+        item.setText(text)
+        item.setToolTip(tip)
+        return item
+
+    def _is_predicted(self, layer: Labels) -> bool:
+        amount = self._amounts.get(str(layer.unique_id))
+        if amount is None:  # not counted yet
+            return bool(Painted.of(layer).written) if layer.ndim > 1 else False
+        return amount.predicted
+
+    def _on_item_changed(self, item: QTableWidgetItem) -> None:
+        if self._filling or item.row() >= len(self._images):
+            return
+        image = self._images[item.row()]
+        if item.column() == _IMAGE:
+            ticked = item.checkState() == Qt.CheckState.Checked
+            (self._unused.discard if ticked else self._unused.add)(str(image.unique_id))
+            self.changed.emit()
+        elif item.column() == _GROUP and (layer := self._labels[image]) is not None:
+            painted.set_group(layer, item.text().strip())
+            self.changed.emit()
+
+    def _watch(self, layer: Any) -> None:
+        if isinstance(layer, Labels):
+            for event in (layer.events.paint, layer.events.set_data, layer.events.data):
+                event.connect(self._on_painted)
+
+    def _on_painted(self, event: Event) -> None:
+        if not self._life.ended:
+            self._stale.add(str(event.source.unique_id))
+            self._count_soon.start()
+
+    def _on_inserted(self, event: Event) -> None:
+        self._watch(event.value)
+        self._on_layers_changed()
+
+    def _on_layers_changed(self) -> None:
+        if not self._life.ended:
+            self._refill_soon.start()
+
+    def _on_layer_selected(self) -> None:
+        if self._life.ended:
+            return
+        image = self.image_of(self._viewer.layers.selection.active)
+        if image is not None:
+            self.selectRow(self._images.index(image))
+
+    def _count(self) -> None:
+        """Count what changed since, in a thread; one at a time."""
+        if self._counting or self._life.ended:
+            return
+        stale, self._stale = self._stale, set()
+        wanted = {
+            str(layer.unique_id): Painted.of(layer)
+            for layer in self._all_labels()
+            if str(layer.unique_id) in stale and layer.ndim > 1
+        }
+        if not wanted:
+            return
+        self._counting = True
+        worker = _count_all(wanted, self._check)
+        worker.returned.connect(self._on_counted)
+        worker.start()
+
+    def _check(self) -> None:
+        if self._life.ended:
+            raise RuntimeError("closed")
+
+    def _on_counted(self, amounts: Mapping[str, Amount]) -> None:
+        self._counting = False
+        if self._life.ended:
+            return
+        self._amounts.update(amounts)
+        self._refill()
+        if self._stale:
+            self._count_soon.start()
+
+
+class _LabelsDelegate(QStyledItemDelegate):
+    """Lets the user choose a Labels layer of the image's shape from a list."""
+
+    def __init__(self, table: PairsTable) -> None:
+        super().__init__(table)
+        self._table = table
+
+    def createEditor(  # noqa: N802 (Qt's name)
+        self, parent: QWidget, option: Any, index: QModelIndex
+    ) -> QComboBox:
+        """Make the list, and open it."""
+        combo = QComboBox(parent)
+        image = self._table._images[index.row()]
+        combo.addItem(_NONE, None)
+        for layer in painted.fitting(self._table._all_labels(), image):
+            combo.addItem(layer.name, layer)
+        combo.activated.connect(functools.partial(self._choose, combo, image))
+        QTimer.singleShot(0, combo.showPopup)
+        return combo
+
+    def setEditorData(self, editor: QComboBox, index: QModelIndex) -> None:  # noqa: N802
+        """Show the layer that is chosen."""
+        image = self._table._images[index.row()]
+        editor.setCurrentIndex(max(0, editor.findData(self._table.labels_of(image))))
+
+    def setModelData(self, editor: QComboBox, model: Any, index: QModelIndex) -> None:  # noqa: N802
+        """Do nothing: `_choose` did."""
+
+    def _choose(self, combo: QComboBox, image: Image, _: int) -> None:
+        self.commitData.emit(combo)
+        self.closeEditor.emit(combo)
+        self._table.choose(image, combo.currentData())
+
+
+@thread_worker
+def _count_all(wanted: Mapping[str, Painted], check: Callable[[], None]) -> dict[str, Amount]:
+    amounts = {}
+    for layer_id, one in wanted.items():
+        try:
+            amounts[layer_id] = Amount.count(one, check)
+        except Exception:
+            continue
+    return amounts
+
+
+def _square(color: str) -> QIcon:
+    pixmap = QPixmap(10, 10)
+    pixmap.fill(QColor(color))
+    return QIcon(pixmap)

@@ -1,0 +1,66 @@
+"""Small parts that several docks are made of."""
+
+from collections.abc import Callable
+from typing import Any
+
+from magicgui.widgets import Container, Label
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import QSizePolicy, QWidget
+
+
+class News(QObject):
+    """Carries news from a worker's thread to the window's."""
+
+    arrived = Signal(object)
+
+
+class Lifetime:
+    """Knows whether a Qt widget still exists, for what may call it later.
+
+    Parameters
+    ----------
+    widget : QWidget
+    at_end : callable, optional
+        Called when Qt deletes the widget; must not touch it.
+    """
+
+    # A widget's own methods are disconnected before Qt says that it is destroyed.
+
+    def __init__(self, widget: QWidget, at_end: Callable[[], None] | None = None) -> None:
+        self.ended = False
+        self._at_end = at_end
+        widget.destroyed.connect(self._end)
+
+    def _end(self) -> None:
+        self.ended = True
+        if self._at_end:
+            self._at_end()
+
+
+def row(*widgets: Any, label: str = " ") -> Container[Any]:
+    """Put widgets side by side behind one label."""
+    container = Container(widgets=widgets, layout="horizontal", labels=False, label=label)
+    container.margins = (0, 0, 0, 0)
+    return container
+
+
+def text_line(name: str) -> Label:
+    """Make a line of text that wraps, and never asks for a wider dock."""
+    line = Label(name=name, label=" ", value="")
+    line.native.setWordWrap(True)
+    line.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+    return line
+
+
+def keep_wheel_for_scrolling(widget: QWidget) -> None:
+    """Let the wheel scroll the dock, and change a value only where the user has clicked."""
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_WheelFilter(widget))
+
+
+class _WheelFilter(QObject):
+    def eventFilter(self, watched: QWidget, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False

@@ -1,0 +1,451 @@
+"""*Train XNet* in a real window, with the real engine on a tiny config."""
+
+import json
+import os
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_xnet import list_models
+from napari_xnet.engine import training_engine
+from napari_xnet.io.samples import sample_path
+from napari_xnet.training.run import runs_folder, unfinished_runs
+from napari_xnet.widgets.pairs_table import NO_IMAGE, NO_PAINT
+
+TINY = {"patch_px": 64, "sampling": {"batch": 1, "steps": 1}, "epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def hand() -> np.ndarray:
+    """The simulated hand at a third of its size."""
+    return tifffile.imread(sample_path("hand"))[::3, ::3]
+
+
+@pytest.fixture(scope="module")
+def reference() -> np.ndarray:
+    """Its labels."""
+    return tifffile.imread(sample_path("hand_labels"))[::3, ::3]
+
+
+@pytest.fixture
+def dock(open_dock, wait_until):
+    dock = open_dock("Train XNet")
+    yield dock
+    # The dock may be gone, but no training may go on in the next test.
+    cancel = dock.widget._cancel
+    if cancel:
+        cancel.set()
+        wait_until(lambda: dock.widget._cancel is None or dock.widget._life.ended, 20)
+
+
+@pytest.fixture
+def configure(dock, tmp_path):
+    """Choose a config file: the tiny one, with some keys changed."""
+
+    def choose(**changes) -> None:
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(TINY | changes))
+        dock["config_file"].value = path
+
+    choose()
+    return choose
+
+
+@pytest.fixture
+def pair(viewer, dock, configure, wait_until, hand, reference):
+    """A painted pair, counted."""
+    image = viewer.add_image(hand, name="hand")
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    dock.widget.new_labels()
+    wait_until(lambda: "hand_labels" in viewer.layers)
+    labels = viewer.layers["hand_labels"]
+    labels.data[::5] = reference[::5]
+    labels.refresh()
+    wait_until(lambda: dock["advice"].value == "", 10)
+    return image, labels
+
+
+def drag(viewer, start, end) -> None:
+    """Drag the mouse over the canvas, from and to data coordinates of a layer in pixels."""
+    canvas = viewer.window._qt_viewer.canvas
+    points = []
+    for where in np.linspace(start, end, 6):
+        x, y = canvas.view.camera.transform.map([where[1], where[0], 0, 1])[:2]
+        points.append(QPoint(int(x), int(y)))
+    native = canvas.native
+    QTest.mouseMove(native, points[0])
+    QApplication.processEvents()
+    QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=points[0])
+    for point in points[1:]:
+        move = QMouseEvent(
+            QEvent.Type.MouseMove,
+            QPointF(point),
+            QPointF(native.mapToGlobal(point)),
+            Qt.MouseButton.NoButton,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(native, move)
+        QApplication.processEvents()
+    QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=points[-1])
+
+
+def press(viewer, key: str) -> None:
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, key)
+
+
+def has_epoch(dock) -> bool:
+    curves = dock.widget._curves
+    return curves is not None and len(curves.history) > 1
+
+
+def finish(dock, wait_until) -> str:
+    dock.click("start")
+    assert dock.is_running
+    wait_until(lambda: not dock.is_running, 120)
+    return dock.status
+
+
+def test_empty_dock_says_what_to_do(viewer, dock, notifications, wait_until):
+    assert dock["advice"].value == NO_IMAGE
+    assert not dock["new_labels"].enabled
+    dock.click("start")
+    assert notifications == [NO_IMAGE]
+    viewer.add_image(np.zeros((40, 40)), name="empty")
+    wait_until(lambda: dock["advice"].value == NO_PAINT, 5)
+    dock.click("start")
+    assert notifications[-1] == NO_PAINT
+    dock.click("preview")
+    assert "There is no pair to preview" in notifications[-1]
+
+
+def test_new_labels_layer_is_ready_to_paint(viewer, dock, wait_until, hand):
+    image = viewer.add_image(hand, name="hand", scale=(0.2, 0.3), translate=(3, 4))
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    dock.click("new_labels")
+    wait_until(lambda: "hand_labels" in viewer.layers)
+    labels = viewer.layers.selection.active
+    assert (labels.data.shape, labels.data.dtype) == (hand.shape, np.uint8)
+    assert (labels.mode, labels.selected_label) == ("paint", 1)
+    assert labels.brush_size == round(max(hand.shape) / 60)
+    np.testing.assert_allclose(labels.data_to_world((5, 6)), image.data_to_world((5, 6)))
+
+    labels.mode, labels.selected_label = "pan_zoom", 3
+    viewer.layers.selection.active = image
+    dock.click("new_labels")
+    assert viewer.layers.selection.active is labels
+    assert (labels.mode, labels.selected_label) == ("paint", 3)
+    assert len(viewer.layers) == 2
+
+
+def test_keys_choose_the_class_and_strokes_are_counted(viewer, dock, wait_until, hand):
+    image = viewer.add_image(hand, name="hand")
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    dock.click("new_labels")
+    wait_until(lambda: "hand_labels" in viewer.layers)
+    labels = viewer.layers["hand_labels"]
+    rows = (0.2, 0.5, 0.8)
+    for key, at in zip("123", rows, strict=True):
+        press(viewer, key)
+        assert labels.selected_label == int(key)
+        y = at * hand.shape[0]
+        drag(viewer, (y, 0.2 * hand.shape[1]), (y, 0.8 * hand.shape[1]))
+    assert [int((labels.data == value).sum()) > 100 for value in (1, 2, 3)] == [True] * 3
+    wait_until(lambda: dock["advice"].value == "", 10)
+
+    labels.mode = "erase"
+    press(viewer, "2")
+    assert (labels.mode, labels.selected_label) == ("paint", 2)
+
+    # In other layers, and when the dock is closed, napari's own keys are there.
+    image.mode = "transform"
+    viewer.layers.selection.active = image
+    press(viewer, "1")
+    assert image.mode == "pan_zoom"
+    viewer.layers.selection.active = labels
+    viewer.window.remove_dock_widget("all")
+    labels.selected_label = 3
+    press(viewer, "1")
+    assert (labels.mode, labels.selected_label) == ("erase", 3)
+
+
+def test_train_then_segment_has_the_model_selected(
+    viewer, dock, open_dock, pair, wait_until, notifications
+):
+    segment = open_dock()
+    assert segment["model"].value == "default"
+    assert dock["model_name"].value == "my model"
+    painted = pair[1].data.copy()
+
+    status = finish(dock, wait_until)
+
+    assert list_models() == ["default", "my model"]
+    assert segment["model"].value == "my model"
+    assert status.startswith("my model: accuracy 0.")
+    assert str(runs_folder() / "my model") in status
+    assert '"my model" is ready in Segment radiograph.' in notifications
+    assert [layer.name for layer in viewer.layers] == ["hand", "hand_labels"]
+    np.testing.assert_array_equal(pair[1].data, painted)
+    assert dock["model_name"].value == "my model-2"
+    assert "my model" in dock["base"].choices
+    epochs, losses = dock.widget._curves.values("loss")
+    assert epochs == [1, 2]
+    assert len(losses) == 2
+    assert not dock["resume"].enabled
+
+    dock["model_name"].value = "my model"
+    dock.click("start")
+    wait_until(lambda: not dock.is_running)
+    assert 'There is a model "my model" already' in notifications[-1]
+
+    viewer.window.remove_dock_widget(segment.widget.native)
+    assert open_dock()["model"].value == "my model"
+
+
+def test_live_prediction_lies_below_the_paint_and_can_be_deleted(
+    viewer, dock, configure, pair, wait_until
+):
+    image, labels = pair
+    configure(epochs=2000)
+    before = (labels.mode, labels.brush_size)
+    dock.click("start")
+    wait_until(lambda: "hand (training)" in viewer.layers)
+    live = viewer.layers["hand (training)"]
+    wait_until(lambda: live.data.any())
+    assert [layer.name for layer in viewer.layers] == ["hand", "hand (training)", "hand_labels"]
+    assert viewer.layers.selection.active is labels
+    assert (labels.mode, labels.brush_size) == before
+    assert live.opacity < labels.opacity
+
+    # The displayed image changes: so does what is predicted.
+    other = viewer.add_image(image.data[::-1], name="other")
+    viewer.layers.selection.active = other
+    wait_until(lambda: "other (training)" in viewer.layers)
+    assert [layer.name for layer in viewer.layers] == [
+        "hand",
+        "hand_labels",
+        "other",
+        "other (training)",
+    ]
+    assert viewer.layers.selection.active is other
+
+    viewer.layers.remove("other (training)")
+    epochs = len(dock.widget._curves.history)
+    wait_until(lambda: len(dock.widget._curves.history) > epochs + 3)
+    assert not any("(training)" in layer.name for layer in viewer.layers)
+
+
+def test_stop_and_keep_saves_the_best_so_far(viewer, dock, configure, pair, wait_until):
+    configure(epochs=2000)
+    dock.click("start")
+    wait_until(lambda: has_epoch(dock))
+    assert "Epoch" in dock.status
+    assert "CPU" in dock.status
+    dock.click("stop")
+    assert not dock["stop"].enabled
+    wait_until(lambda: not dock.is_running, 30)
+    assert "my model" in list_models()
+
+
+def test_cancel_then_resume(viewer, dock, configure, pair, wait_until):
+    configure(epochs=6, sampling={"batch": 1, "steps": 6})
+    dock.click("start")
+    wait_until(lambda: has_epoch(dock))
+    dock.click("cancel")
+    wait_until(lambda: not dock.is_running, 2)
+    assert dock.status == "Cancelled. Resume… goes on from the last epoch."
+    assert list_models() == ["default"]
+    done = len(dock.widget._curves.history)
+
+    wait_until(lambda: dock["resume"].enabled, 5)
+    dock.click("resume")
+    wait_until(lambda: dock.widget._curves.history, 60)
+    assert len(dock.widget._curves.history) >= done
+    wait_until(lambda: not dock.is_running, 120)
+    assert list_models() == ["default", "my model"]
+    assert unfinished_runs() == []
+    assert dock.widget._curves.values("loss")[0] == [1, 2, 3, 4, 5, 6]
+    wait_until(lambda: not dock["resume"].enabled, 5)
+
+
+def test_cancel_while_the_pairs_are_prepared(viewer, dock, pair, wait_until):
+    dock.click("start")
+    dock.click("cancel")
+    wait_until(lambda: not dock.is_running, 2)
+    assert dock.status.startswith("Cancelled.")
+
+
+def test_layers_may_change_go_and_come_while_it_trains(
+    viewer, dock, configure, pair, wait_until, notifications
+):
+    image, labels = pair
+    configure(epochs=10)
+    started = labels.data.copy()
+    dock.click("start")
+    wait_until(lambda: has_epoch(dock))
+    labels.paint((10, 10), 3)
+    labels.name = "renamed"
+    viewer.layers.remove(image)
+    wait_until(lambda: dock["advice"].value == NO_IMAGE, 5)
+    viewer.add_image(np.zeros((30, 30)), name="new")
+    wait_until(lambda: dock["advice"].value == NO_PAINT, 5)
+    labels.paint((20, 20), 2)
+    viewer.layers.remove(labels)
+    wait_until(lambda: not dock.is_running, 120)
+    assert "my model" in list_models()
+    (saved,) = (runs_folder() / "my model" / "labels").glob("*.tif")
+    np.testing.assert_array_equal(tifffile.imread(saved), started)
+    assert notifications[-1] == '"my model" is ready in Segment radiograph.'
+
+
+def test_stack_trains_on_the_slices_that_are_painted(
+    viewer, dock, configure, wait_until, hand, reference
+):
+    viewer.add_image(np.stack([hand] * 4), name="stack")
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    viewer.dims.set_current_step(0, 2)
+    dock.click("new_labels")
+    wait_until(lambda: "stack_labels" in viewer.layers)
+    labels = viewer.layers["stack_labels"]
+    assert labels.data.shape == (4, *hand.shape)
+    labels.data[2, ::5] = reference[::5]
+    labels.refresh()
+    wait_until(lambda: dock["advice"].value == "", 10)
+    finish(dock, wait_until)
+    saved = list((runs_folder() / "my model" / "labels").glob("*.tif"))
+    assert len(saved) == 1
+    np.testing.assert_array_equal(tifffile.imread(saved[0]), labels.data[2])
+
+
+def test_one_class_only_is_refused(viewer, dock, configure, wait_until, hand, notifications):
+    viewer.add_image(hand, name="hand")
+    labels = viewer.add_labels(np.ones(hand.shape, np.uint8), name="hand_labels")
+    wait_until(lambda: "No soft tissue and no bone" in dock["advice"].value, 10)
+    finish(dock, wait_until)
+    assert len(notifications) == 1
+    assert notifications[0].startswith("Only open beam is painted")
+    assert dock.status == "Not trained."
+    assert labels in viewer.layers
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"epoch": 3}', 'There is no setting "epoch"'),
+        ("not json", "is no JSON"),
+        (None, "cannot be read"),
+    ],
+)
+def test_bad_config_file(dock, pair, notifications, tmp_path, text, message):
+    path = tmp_path / "bad.json"
+    if text is not None:
+        path.write_text(text)
+    dock["config_file"].value = path
+    dock.click("start")
+    assert not dock.is_running
+    assert len(notifications) == 1
+    assert message in notifications[0]
+
+
+def test_settings_that_differ_from_the_preset_are_passed_on(dock, tmp_path):
+    settings = dock.widget._settings
+    assert settings.differences() == {}
+    dock["epochs"].value = 7
+    dock["learning_rate"].value = "1e-5"
+    dock["freeze"].value = "encoder"
+    dock["validation"].value = 0.5
+    assert settings.differences() == {
+        "epochs": 7,
+        "optimiser": {"learning_rate": 1e-5},
+        "fine_tuning": {"freeze": "encoder"},
+        "split": {"validation": 0.5},
+    }
+    assert dock["fold"].text.endswith("Advanced settings (changed)")
+    assert settings.config().epochs == 7
+
+    dock["preset"].value = "paper"
+    assert settings.differences() == {}
+    assert dock["base"].value == "none"
+    assert not dock["freeze"].enabled
+    dock["preset"].value = "quick"
+    assert dock["base"].value == "default"
+    assert dock["epochs"].value == settings.config().epochs
+
+    assert not dock["epochs"].native.isVisible()
+    dock.click("fold")
+    assert dock["epochs"].native.isVisible()
+
+
+def test_bad_learning_rate_gives_a_sentence(dock, pair, notifications):
+    dock["learning_rate"].value = "fast"
+    dock.click("start")
+    assert not dock.is_running
+    assert '"optimiser.learning_rate"' in notifications[0]
+
+
+@pytest.mark.parametrize("end", ["button", "start", "closing"])
+def test_preview_vanishes(viewer, dock, pair, wait_until, end):
+    image, labels = pair
+    extra = viewer.add_image(np.zeros((9, 9)), name="hidden", visible=False)
+    viewer.layers.selection.active = labels
+    zoom = viewer.scene.camera.zoom
+    dock.click("preview")
+    wait_until(lambda: "augmented labels" in viewer.layers, 20)
+    mosaic = viewer.layers["augmented"].data
+    assert viewer.layers["augmented labels"].data.shape == mosaic.shape
+    assert mosaic.shape == (3 * (64 + 4), 3 * (64 + 4))
+    assert not image.visible
+    assert not labels.visible
+
+    if end == "closing":
+        viewer.window.remove_dock_widget("all")
+    else:
+        dock.click("preview" if end == "button" else "start")
+    assert list(viewer.layers) == [image, labels, extra]
+    assert (image.visible, labels.visible, extra.visible) == (True, True, False)
+    assert viewer.layers.selection.active is labels
+    assert viewer.scene.camera.zoom == zoom
+
+
+@pytest.mark.parametrize("what", ["dock", "window"])
+def test_closing_cancels_and_leaves_a_run_to_resume(
+    viewer, dock, configure, pair, wait_until, what
+):
+    configure(epochs=2000)
+    dock.click("start")
+    wait_until(lambda: has_epoch(dock))
+    cancel = dock.widget._cancel
+    pid = training_engine().pid
+    if what == "dock":
+        viewer.window.remove_dock_widget("all")
+        wait_until(lambda: not dock.is_running, 2)
+        assert [layer.name for layer in viewer.layers] == ["hand", "hand_labels"]
+    else:
+        viewer.close()
+        wait_until(cancel.is_set, 5)
+    wait_until(lambda: not training_engine()._busy.locked(), 2)
+    (run,) = unfinished_runs()
+    assert run.history()
+    training_engine().stop()
+    assert training_engine().pid is None
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).ppid() != os.getpid()
+
+
+def test_killed_engine_gives_one_message_and_the_run_can_be_resumed(
+    viewer, dock, configure, pair, wait_until, notifications
+):
+    configure(epochs=2000)
+    dock.click("start")
+    wait_until(lambda: has_epoch(dock))
+    psutil.Process(training_engine().pid).kill()
+    wait_until(lambda: not dock.is_running, 20)
+    assert len(notifications) == 1
+    assert "The engine" in notifications[0]
+    assert dock.status == "Not trained. Resume… goes on from the last epoch."
+    wait_until(lambda: dock["resume"].enabled, 5)
