@@ -6,11 +6,14 @@ Settings are those of a fresh installation, whatever yours are.
 """
 
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "images"
+EPOCHS = 3
+"""Of the training that is shown."""
 
 
 def main() -> None:
@@ -18,7 +21,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["XDG_CONFIG_HOME"] = scratch
         os.environ["NAPARI_CONFIG"] = str(Path(scratch, "napari.yaml"))
-        os.environ["NAPARI_XNET_MODELS"] = scratch
+        os.environ["NAPARI_XNET_MODELS"] = str(Path(scratch, "models"))
+        os.environ["NAPARI_XNET_RUNS"] = str(Path(scratch, "runs"))
         _take(FOLDER)
 
 
@@ -26,6 +30,11 @@ def _take(folder: Path) -> None:
     import napari
     from qtpy.QtCore import QRect
     from qtpy.QtWidgets import QApplication
+
+    from napari_xnet import tissue
+
+    sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+    from strokes import scribbles
 
     viewer = napari.Viewer()
     viewer.window.resize(1280, 800)
@@ -56,6 +65,26 @@ def _take(folder: Path) -> None:
     while "hand_labels" not in viewer.layers:
         wait(0.1)
     shoot("segmented")
+    viewer.layers.remove("hand_labels")
+    viewer.window.remove_dock_widget("all")
+
+    # With the exact labels open, those would be what is trained on.
+    reference = viewer.layers.pop(viewer.layers.index("hand reference")).data
+    _, widget = viewer.window.add_plugin_dock_widget("napari-xnet", "Train XNet")
+    wait(3)
+    widget.new_labels()
+    while "hand_labels" not in viewer.layers:
+        wait(0.1)
+    painted = viewer.layers["hand_labels"]
+    painted.data = scribbles(reference)
+    painted.selected_label = tissue.BONE.value
+    shoot("painted")
+    widget.start()
+    while not widget._curves or len(widget._curves.history) < EPOCHS:
+        wait(0.1)
+    shoot("training")
+    widget.cancel()
+    wait(2)
     viewer.close()
 
 
