@@ -1,6 +1,5 @@
 """What needs a napari process of its own."""
 
-import itertools
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_xnet.io.samples import labels_path, sample_path
+from napari_xnet.io.samples import sample_path
 
 HERE = Path(__file__).parent
 
@@ -46,16 +45,6 @@ def test_window_stays_responsive_during_the_first_run(run, tmp_path):
     path = tmp_path / "hand.npy"
     np.save(path, tifffile.imread(sample_path("hand")))
     assert_responsive(lambda: run("responsiveness.py", path))
-
-
-def test_window_stays_responsive_while_it_trains(run, tmp_path):
-    image, labels = tmp_path / "hand.npy", tmp_path / "labels.npy"
-    np.save(image, tifffile.imread(sample_path("hand")))
-    np.save(labels, tifffile.imread(labels_path("hand")))
-    config = tmp_path / "config.json"
-    config.write_text('{"patch_px": 64, "sampling": {"batch": 1, "steps": 20}, "epochs": 2}')
-    folders = (tmp_path / str(number) for number in itertools.count())
-    assert_responsive(lambda: run("responsiveness_train.py", image, labels, config, next(folders)))
 
 
 def test_segment_in_the_process_of_a_window_does_not_crash(run):

@@ -1,4 +1,6 @@
-"""Run in a fresh process by `test_process`: prints how late a timer was at most, in seconds.
+"""Print how late a timer of the window was at most while it trains, in seconds.
+
+Usage: python benchmarks/train_responsiveness.py IMAGE.npy LABELS.npy CONFIG.json FOLDER
 
 Trains on a painted radiograph, with live curves and prediction, from *Start* to the new
 model, while a timer of 50 ms ticks in the GUI thread.
