@@ -101,9 +101,8 @@ def examples(card: ModelCard) -> list[Example]:
     for name in NAMES:
         image, labels = (np.asarray(layer[0]) for layer in open_sample(name))
         working = card.preprocessing.working_image(image)
-        inside = tuple(slice(size) for size in working.content)
-        known = working_labels(labels, working)[inside]
-        made.append(Example(name, name, working.data[inside], known, np.zeros_like(known)))
+        known = working_labels(labels, working)
+        made.append(Example(name, name, working.unpadded, known, np.zeros_like(known)))
     return made
 
 

@@ -43,7 +43,7 @@ CHILD = """
 import sys
 from napari_xnet.training.events import Step
 from napari_xnet.training.run import Run
-from napari_xnet.training.train import execute
+from napari_xnet.training.execution import execute
 
 folder, trace = sys.argv[1:]
 with open(trace, "a", buffering=1) as file:

@@ -346,10 +346,7 @@ def convpaint(task: Task, python: Path, features: str, seed: int) -> tuple[list[
 def prepare(task: Task, seed: int) -> tuple[list[WorkingImage], list[Labels]]:
     """Reduce images and labels, and drop labels at random until `PIXELS` are left."""
     working = [working_image(image) for image in task.images]
-    labels = [
-        working_labels(labels, one)[: one.content[0], : one.content[1]]
-        for labels, one in zip(task.labels, working, strict=True)
-    ]
+    labels = [working_labels(labels, one) for labels, one in zip(task.labels, working, strict=True)]
     painted = sum(int(np.count_nonzero(one)) for one in labels)
     rng = np.random.default_rng(seed)
     keep = min(1.0, PIXELS / painted)

@@ -229,13 +229,21 @@ def _segment(call: argparse.Namespace) -> int:
 
 def _train(call: argparse.Namespace) -> int:
     from napari_xnet.training.console import ProgressBar
-    from napari_xnet.training.run import unfinished_runs
-    from napari_xnet.training.train import execute
+    from napari_xnet.training.execution import execute
+    from napari_xnet.training.run import finished_run, unfinished_runs
 
-    begun = [one for one in unfinished_runs(call.runs) if one.record.name == call.name]
+    # With --resume also one that is being trained, so that it is refused and not begun twice.
+    known = unfinished_runs(call.runs, claimed=call.resume)
+    begun = [one for one in known if one.record.name == call.name]
     if begun and call.resume:
         run = begun[0]
-        _say(f"Going on with {run.folder}, as it was begun: other settings have no effect.")
+        _say(f"Going on with {run.folder}.")
+        if call.images or call.labels or call.published or call.config:
+            _say("It goes on as it was begun: other images and settings have no effect.")
+    elif call.resume and (done := finished_run(call.name, call.runs)):
+        _say(f"{done.folder} is finished: nothing is left to do.")
+        print(models.find_model(done.record.model, done.record.models_folder))
+        return DONE
     else:
         if begun:
             _say(f"{begun[0].folder} was interrupted; with --resume it would go on.")

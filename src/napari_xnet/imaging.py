@@ -88,6 +88,12 @@ class WorkingImage:
     standardise: Standardisation
     notes: tuple[str, ...] = ()
 
+    @property
+    def unpadded(self) -> NDArray[np.float32]:
+        """`data` without the padding."""
+        height, width = self.content
+        return self.data[:height, :width]
+
 
 def working_image(
     image: ArrayLike,
@@ -198,10 +204,10 @@ def working_labels(labels: ArrayLike, working: WorkingImage) -> NDArray[np.uint8
 
     Returns
     -------
-    ndarray of uint8, shape (H, W)
+    ndarray of uint8, of the shape of `working.unpadded`
         Each working pixel has the class that covers most of it among the
         annotated pixels, so that a thin stroke survives; 0 where none is
-        annotated, and in the padding.
+        annotated.
     """
     labels = np.asarray(labels)
     height, width = working.content
@@ -210,11 +216,8 @@ def working_labels(labels: ArrayLike, working: WorkingImage) -> NDArray[np.uint8
     covered = np.stack(
         [(down @ (labels == one.value).astype(np.float32)) @ across.T for one in tissue.CLASSES]
     )
-    result = np.zeros(working.data.shape, np.uint8)
-    result[:height, :width] = np.where(
-        covered.any(axis=0), covered.argmax(axis=0) + tissue.OPEN_BEAM.value, tissue.UNLABELLED
-    )
-    return result
+    likeliest = covered.argmax(axis=0) + tissue.OPEN_BEAM.value
+    return np.where(covered.any(axis=0), likeliest, tissue.UNLABELLED).astype(np.uint8)
 
 
 class EdgeAwareUpsampling:

@@ -16,8 +16,8 @@ from napari_xnet.inference import Options, segment
 from napari_xnet.models import DEFAULT, Model, find_model
 from napari_xnet.models.model import CARD_FILE
 from napari_xnet.training.events import Event, Step, Watch
+from napari_xnet.training.execution import Summary, execute
 from napari_xnet.training.run import Run
-from napari_xnet.training.train import Summary, execute
 
 
 def warm_up() -> None:
@@ -88,8 +88,7 @@ def train_run(folder: Path, progress: Reporter) -> Summary:
     def report(event: Event) -> None:
         done, total = control.position
         if isinstance(event, Step):
-            done, total = (event.epoch - 1) * event.steps + event.step, event.epochs * event.steps
-            control.position = done, total
+            done, total = control.position = event.done, event.total
         progress(done, total, "Training…", event)
 
     return execute(Run.open(folder), report, control)

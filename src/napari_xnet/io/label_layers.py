@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_xnet import tissue
 from napari_xnet.io.arrays import is_lazy
@@ -16,6 +18,9 @@ from napari_xnet.io.layerdata import layer_name
 
 MARKER: Final = "napari_xnet"
 """Key of our entry in the JSON of a label file's ImageDescription."""
+
+METADATA_KEY: Final = "napari-xnet"
+"""Key of our entry in the metadata of a layer."""
 
 OPACITY: Final = 0.5
 _LAST = tissue.CLASSES[-1].value
@@ -40,6 +45,34 @@ def is_labels(path: Path, dtype: np.dtype[Any], entry: Mapping[str, Any]) -> boo
     """Whether a series is a label image: integers, and marked by us or named ``*_labels``."""
     named = layer_name(path).lower().endswith("_labels")
     return dtype.kind in "biu" and (bool(entry) or named)
+
+
+def digest(labels: NDArray[Any]) -> int:
+    """Return a number by which labels that a network wrote are known again."""
+    return zlib.crc32(np.ascontiguousarray(labels).data)
+
+
+def provenance(levels: list[Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata of a layer that say which of its labels a network wrote.
+
+    Parameters
+    ----------
+    levels : list of array of int
+        Full resolution first.
+    entry : mapping
+        Our entry in the file, or empty.
+
+    Returns
+    -------
+    dict
+        Digests of the radiographs' labels by their index; empty if a person
+        may have saved the file, or if it is too large to look at.
+    """
+    if not entry.get("predicted") or is_lazy(levels[0]):
+        return {}
+    labels = levels[0]
+    digests = {index: digest(labels[index]) for index in np.ndindex(labels.shape[:-2])}
+    return {METADATA_KEY: {"predicted": digests}}
 
 
 def stored_scale(entry: Mapping[str, Any], ndim: int) -> tuple[list[float], list[str]] | None:

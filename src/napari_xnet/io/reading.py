@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xnet import tissue
 from napari_xnet.errors import ImageError
 from napari_xnet.io import dicom, picture, tiff
 from napari_xnet.io.calibration import pixel_size_mm
+from napari_xnet.io.conventions import convert
 from napari_xnet.io.layerdata import LayerData
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -109,12 +109,14 @@ def read_image(path: str | os.PathLike[str]) -> Radiograph:
     )
 
 
-def read_labels(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def read_labels(path: str | os.PathLike[str], convention: str = "tissue") -> NDArray[np.uint8]:
     """First image of a file as tissue classes, whatever the name of the file.
 
     Parameters
     ----------
     path : path-like
+    convention : {"tissue", "indices", "rgb"}
+        What the values of the file mean, see `conventions`.
 
     Returns
     -------
@@ -124,15 +126,16 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     Raises
     ------
     ImageError
-        If the file cannot be read or its values are not tissue classes.
+        If the file cannot be read or does not follow the convention.
     """
     data, meta, _ = read(path)[0]
-    labels = np.asarray(data[0] if isinstance(data, list) else data)
-    last = tissue.CLASSES[-1].value
-    whole = labels.dtype.kind in "biu" and not meta.get("rgb", False)
-    if not whole or labels.min() < 0 or labels.max() > last:
+    name = Path(path).name
+    if meta.get("rgb", False) and convention != "rgb":
         raise ImageError(
-            f"{Path(path).name} holds no labels: they are whole numbers from 0 to {last} "
-            f"({', '.join(f'{c.value} {c.name}' for c in tissue.CLASSES)})."
+            f"{name} is a drawing in colours, not a mask of numbers: "
+            'choose the convention "rgb", or save it as integers.'
         )
-    return labels.astype(np.uint8, copy=False)
+    try:
+        return convert(data[0] if isinstance(data, list) else data, convention)
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from error

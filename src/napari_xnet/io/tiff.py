@@ -223,6 +223,7 @@ def _layers(tif: tifffile.TiffFile, index: int, name: str, path: Path) -> list[L
         scale, units = label_layers.stored_scale(entry, len(axes)) or (scale, units)
         levels, appearance = label_layers.label_meta(levels, entry)
         meta |= {"scale": tuple(scale), "units": tuple(units)} | appearance
+        meta["metadata"] |= label_layers.provenance(levels, entry)
         return [_layer_data(levels, meta, "labels")]
 
     names = _split_channels(tif, index, axes, levels[0].shape)

@@ -23,7 +23,8 @@ DEFAULT = "default"
 _DEFAULT_FOLDER = Path(__file__).with_name("default")
 _RESERVED = {"none"}
 """What the base of a training run is called if it has none."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
+_LONGEST = 64
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._-]{{0,{_LONGEST - 1}}}")
 
 
 def models_folder() -> Path:
@@ -110,7 +111,7 @@ def check_new_name(name: str, folder: str | Path | None = None) -> None:
 
 
 def free_name(name: str, folder: str | Path | None = None) -> str:
-    """Return a name that no model has: the given one, or that with a number.
+    """Return a name that no model has: the given one, or that with a number, cut if too long.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ def free_name(name: str, folder: str | Path | None = None) -> str:
     folder : path, optional
         Folder of the user's models, `models_folder` if None.
     """
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    endings = (f"-{number}" for number in itertools.count(2))
+    names = itertools.chain([name], (name[: _LONGEST - len(end)] + end for end in endings))
     return next(one for one in names if not _is_taken(one, folder))
 
 

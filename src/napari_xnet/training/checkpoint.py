@@ -31,11 +31,14 @@ class State:
         Examples in a batch, less than the config says if memory ran out.
     history : list of EpochEnd
         All epochs so far.
+    stopped : bool
+        Whether the last epoch was cut short to end the training.
     """
 
     precision: str
     batch: int
     history: list[EpochEnd] = field(default_factory=list)
+    stopped: bool = False
 
     @property
     def epoch(self) -> int:

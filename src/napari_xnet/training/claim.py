@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 
 from napari_xnet.errors import TrainingError
-from napari_xnet.io.atomic import atomic_path
 
 _FILE = "process.json"
+_CLOCK_S = 2.0
+"""By so much the clock may have been set since a process started."""
 
 
 @contextlib.contextmanager
@@ -21,16 +22,22 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises
     ------
     TrainingError
-        If another process trains it.
-    ImageError
-        If the folder cannot be written.
+        If another process trains it, or the folder cannot be written.
     """
+    refused = TrainingError(f"The run {folder} is being trained by another process.")
     if is_claimed(folder):
-        raise TrainingError(f"The run {folder} is being trained by another process.")
+        raise refused
     path = folder / _FILE
     own = {"pid": os.getpid(), "started": psutil.Process().create_time()}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(own))
+    try:
+        path.unlink(missing_ok=True)  # of a process that was killed
+        # Of two processes that come here at once only one can make the file.
+        with path.open("x") as file:
+            json.dump(own, file)
+    except FileExistsError as error:
+        raise refused from error
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be written: {error.strerror}.") from error
     try:
         yield
     finally:
@@ -44,6 +51,7 @@ def is_claimed(folder: Path) -> bool:
         owner = json.loads((folder / _FILE).read_text())
         process = psutil.Process(owner["pid"])
         # Numbers of processes come again; their starts do not.
-        return bool(process.pid != os.getpid() and process.create_time() == owner["started"])
+        same = abs(process.create_time() - owner["started"]) < _CLOCK_S
+        return bool(same and process.pid != os.getpid())
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return False

@@ -145,8 +145,8 @@ class Loss(_Part):
     lovasz: _Weight = Field(default=0.0, description="Weight of the Lovász-softmax loss.")
     class_weights: Literal["equal", "balanced"] | tuple[_Weight, _Weight, _Weight] = Field(
         default="balanced",
-        description="Of open beam, soft tissue and bone in the cross-entropy; balanced: by the "
-        "inverse square root of how much of each is painted.",
+        description="In the cross-entropy: equal; balanced, by the inverse square root of how much "
+        "of each class is painted; or three numbers, for open beam, soft tissue and bone.",
     )
 
     @model_validator(mode="after")
@@ -179,7 +179,8 @@ class FineTuning(_Part):
     )
     batch_norm: Literal["frozen", "batch"] = Field(
         default="frozen",
-        description="frozen: the base's statistics; batch: those of each batch.",
+        description="frozen: the base's statistics, scales and shifts; batch: the statistics of "
+        "each batch, and scales and shifts are trained even in frozen layers.",
     )
     share: _Share = Field(
         default=0.5,
@@ -309,15 +310,28 @@ def _merge(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sentence(error: ValidationError, config: type[BaseModel]) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f'"{where}": {first["msg"].removeprefix("Value error, ")}.'
+    # An unknown name says more than what is missing because of it.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    # As far as it names settings; what follows are places in a value.
+    names: list[str] = []
     part: Any = config
-    for name in first["loc"][:-1]:
-        part = part.model_fields[name].annotation
+    field: Any = None
+    for name in first["loc"]:
+        known = getattr(part, "model_fields", {})
+        if known and name not in known:
+            where = ".".join([*names, str(name)])
+            return f'There is no setting "{where}". Known here are: {", ".join(known)}.'
+        if not known:
+            break
+        names.append(str(name))
+        field = known[name]
+        part = field.annotation
         part = next((one for one in getattr(part, "__args__", ()) if isinstance(one, type)), part)
-    return f'There is no setting "{where}". Known here are: {", ".join(part.model_fields)}.'
+    where = ".".join(names)
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    text = f'"{where}": {reason}.' if where else f"{reason}."
+    about = field.description if field is not None and field.description else ""
+    return f"{text} ({about.rstrip('.')}.)" if about and len(first["loc"]) > len(names) else text
 
 
 PRESETS = ("quick", "full", "paper")

@@ -22,6 +22,7 @@ class ProgressBar:
     def __init__(self, report: Report | None = None) -> None:
         self._report = report
         self._bar: tqdm | None = None
+        self._before = 0
 
     def __enter__(self) -> Self:
         return self
@@ -39,9 +40,11 @@ class ProgressBar:
         """Show one event."""
         match event:
             case Started():
+                self._before = event.epoch
                 self._say(
-                    f"Training on {event.training} radiographs, validating on {event.validation}: "
-                    f"{event.device}, {event.precision}, batches of {event.batch}."
+                    f"Radiographs with labels that train: {event.training}, that validate: "
+                    f"{event.validation}. {event.device}, {event.precision}, "
+                    f"batches of {event.batch}."
                 )
             case Step():
                 self._advance(event)
@@ -55,14 +58,15 @@ class ProgressBar:
     def _advance(self, step: Step) -> None:
         if self._bar is None:
             self._bar = tqdm(
-                total=step.epochs * step.steps,
+                total=step.total,
+                initial=self._before * step.steps,
                 unit="step",
                 leave=False,
                 file=sys.stderr,
                 disable=None,  # where stderr is no terminal: logs stay short
             )
         self._bar.set_description(f"epoch {step.epoch}/{step.epochs}", refresh=False)
-        self._bar.update((step.epoch - 1) * step.steps + step.step - self._bar.n)
+        self._bar.update(step.done - self._bar.n)
 
     def _say(self, text: str) -> None:
         tqdm.write(text, file=sys.stderr)

@@ -54,6 +54,16 @@ class Step:
     steps: int
     seconds_left: float
 
+    @property
+    def done(self) -> int:
+        """Batches of all epochs that are done."""
+        return (self.epoch - 1) * self.steps + self.step
+
+    @property
+    def total(self) -> int:
+        """Batches of all epochs."""
+        return self.epochs * self.steps
+
 
 @dataclass(frozen=True)
 class EpochEnd:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -62,6 +61,12 @@ class Example:
         return replace(self, labels=labels)
 
 
+def rehearsed(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Tissue classes as the values 7 to 9: known exactly, and painted by nobody."""
+    shift = REHEARSED - tissue.OPEN_BEAM.value
+    return np.where(labels > tissue.UNLABELLED, labels + np.uint8(shift), labels)
+
+
 def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """Write examples as one NumPy archive.
 
@@ -88,7 +93,7 @@ def read_examples(path: Path) -> list[Example]:
         If the file is missing or damaged.
     """
     try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             numbers = sorted({key.partition("/")[0] for key in archive.files})
             return [
                 Example(

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xnet.errors import ImageError, TrainingError
-from napari_xnet.io import Radiograph, dicom, picture, read, read_image, tiff
-from napari_xnet.io.conventions import convert
+from napari_xnet.io import Radiograph, dicom, picture, read_image, read_labels, tiff
 from napari_xnet.io.labels import is_predicted
 from napari_xnet.io.layerdata import layer_name
 from napari_xnet.io.published import published_images
@@ -125,7 +124,7 @@ def read_pairs(
         radiograph = read_image(files.image)
         if radiograph.others:
             notes.append(f"{files.image.name} holds more images; only the first is used.")
-        pairs += _slices(name, files, radiograph, _read_mask(files.labels, convention))
+        pairs += _slices(name, files, radiograph, read_labels(files.labels, convention))
     return PairsFound(pairs, notes)
 
 
@@ -304,20 +303,6 @@ def _read_groups(path: Path) -> dict[str, str]:
                 f'{path} has two groups for "{name}", {table[name]} and {group}: remove one.'
             )
     return table
-
-
-def _read_mask(path: Path, convention: str) -> NDArray[np.uint8]:
-    data, meta, _ = read(path)[0]
-    mask = data[0] if isinstance(data, list) else data
-    if meta.get("rgb", False) and convention != "rgb":
-        raise ImageError(
-            f"{path.name} is a drawing in colours, not a mask of numbers: "
-            'choose the convention "rgb", or save it as integers.'
-        )
-    try:
-        return convert(mask, convention)
-    except ImageError as error:
-        raise ImageError(f"{path.name}: {error}") from error
 
 
 def _slices(

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_xnet import tissue
 from napari_xnet._version import __version__
-from napari_xnet.errors import ConfigError, ImageError, TrainingError
+from napari_xnet.errors import ConfigError, ImageError, ModelError, TrainingError
 from napari_xnet.imaging import working_labels
 from napari_xnet.io import write_labels
 from napari_xnet.io.atomic import atomic_path
@@ -58,7 +58,14 @@ _NAME_LENGTH = 60
 
 
 class RunRecord(BaseModel):
-    """``run.json``: what is trained, from what, and whether it is done."""
+    """``run.json``: what is trained, from what, and whether it is done.
+
+    Attributes
+    ----------
+    batch : int, optional
+        Examples in a batch that fit into memory when the run began; None
+        before that.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -74,7 +81,9 @@ class RunRecord(BaseModel):
     created: str
     version: str = __version__
     painted_px: dict[str, int]
+    radiographs: int
     groups: int
+    batch: int | None = None
     notes: tuple[str, ...] = ()
     model: str = ""
 
@@ -180,10 +189,15 @@ def runs_folder() -> Path:
     return Path(chosen) if chosen else platformdirs.user_data_path("napari-xnet") / "runs"
 
 
-def unfinished_runs(folder: Path | None = None) -> list[Run]:
+def unfinished_runs(folder: Path | None = None, *, claimed: bool = False) -> list[Run]:
     """List the runs that were interrupted and can go on, the newest first.
 
-    Runs that a process trains right now are not among them.
+    Parameters
+    ----------
+    folder : Path, optional
+        Folder of all runs, `runs_folder` if None.
+    claimed : bool
+        Whether also those that a process trains right now.
     """
     runs = []
     for path in (folder or runs_folder()).glob(f"*/{RUN_FILE}"):
@@ -191,9 +205,21 @@ def unfinished_runs(folder: Path | None = None) -> list[Run]:
             run = Run.open(path.parent)
         except TrainingError:
             continue
-        if not run.record.finished and not is_claimed(run.folder):
+        if not run.record.finished and (claimed or not is_claimed(run.folder)):
             runs.append(run)
     return sorted(runs, key=lambda run: run.record.created, reverse=True)
+
+
+def finished_run(name: str, folder: Path | None = None) -> Run | None:
+    """Find the newest run that ended with a model of some name, which is still there."""
+    runs = []
+    for path in (folder or runs_folder()).glob(f"*/{RUN_FILE}"):
+        with contextlib.suppress(TrainingError, ModelError):
+            run = Run.open(path.parent)
+            if run.record.name == name and run.record.finished:
+                find_model(run.record.model, run.record.models_folder)
+                runs.append(run)
+    return max(runs, key=lambda run: run.record.created, default=None)
 
 
 def create_run(
@@ -246,7 +272,7 @@ def create_run(
 
     run_folder = _new_folder(folder or runs_folder(), name)
     try:
-        _save_labels(run_folder, used)
+        _save_labels(run_folder, used, progress)
         examples, more = _examples(used, card.preprocessing, config, progress)
         write_examples(run_folder / EXAMPLES_FILE, examples)
         run = Run(
@@ -262,6 +288,7 @@ def create_run(
                 models_folder=str(models_folder) if models_folder else None,
                 created=datetime.now().astimezone().isoformat(timespec="microseconds"),
                 painted_px={one.name: painted[one.value] for one in tissue.CLASSES},
+                radiographs=len(examples),
                 groups=len({one.group for one in examples}),
                 notes=(*notes, *more),
             ),
@@ -289,9 +316,8 @@ def _examples(
         except ImageError as error:
             raise ImageError(f"{pair.name}: {error}") from error
         notes += [f"{pair.name}: {note}" for note in working.notes]
-        inside = tuple(slice(size) for size in working.content)
-        labels = working_labels(pair.labels, working)[inside]
-        examples.append(Example(pair.name, pair.group, working.data[inside], labels, labels))
+        labels = working_labels(pair.labels, working)
+        examples.append(Example(pair.name, pair.group, working.unpadded, labels, labels))
     halves = split(
         [one.labels for one in examples],
         [one.group for one in examples],
@@ -374,12 +400,16 @@ def _new_folder(parent: Path, name: str) -> Path:
     return folder
 
 
-def _save_labels(folder: Path, pairs: Sequence[Pair]) -> None:
+def _save_labels(
+    folder: Path, pairs: Sequence[Pair], progress: Callable[[float, int], None] | None
+) -> None:
     target = folder / LABELS_FOLDER
     try:
         target.mkdir()
     except OSError as error:
         raise TrainingError(f"{target} cannot be made: {error.strerror}.") from error
     for number, pair in enumerate(pairs, start=1):
+        if progress:
+            progress(0, len(pairs))
         safe = _UNSAFE.sub("_", pair.name)[:_NAME_LENGTH]
         write_labels(target / f"{number:04d}_{safe}_labels.tif", np.asarray(pair.labels))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_xnet import tissue
 from napari_xnet.training.augmentation import Augmenter
 from napari_xnet.training.config import TrainingConfig
-from napari_xnet.training.examples import Example
+from napari_xnet.training.examples import Example, rehearsed
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Images and targets, each (B, P, P, 1); the targets are those of `losses`."""
@@ -84,12 +84,15 @@ class Sampler:
             With rehearsal one more.
         """
         size = size or self._config.sampling.batch
-        first = ((epoch - 1) * self.steps + step) * size
+        # A batch that had to shrink leaves patches out rather than repeat those of before.
+        first = ((epoch - 1) * self.steps + step) * max(size, self._config.sampling.batch)
         patches = [self._patch(number) for number in range(first, first + size)]
         if self._rehearsal:
             rng = self._rng(_REHEARSAL, epoch, step)
             one = self._rehearsal[int(rng.integers(len(self._rehearsal)))]
-            patches.append(self._augment(one.image, one.labels, rng))
+            patch, known = self._augment(one.image, one.labels, rng)
+            # Only now: to the augmentation they are labels like all others.
+            patches.append((patch, rehearsed(known)))
         images, labels = zip(*patches, strict=True)
         return (
             np.stack(images)[..., np.newaxis],

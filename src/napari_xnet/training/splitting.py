@@ -43,7 +43,7 @@ def split(
     labels : sequence of ndarray of uint8, shape (H, W)
         Of each radiograph; 0 is not annotated.
     groups : sequence of str
-        Group of each.
+        Group of each; "" is none.
     config : Split
     seed : int
     parts : sequence of {"", "train", "validation"}, optional
@@ -77,7 +77,8 @@ def split(
         return [(one, np.zeros_like(one)) for one in labels]
     if by == "image":
         items = [
-            _Item(_classes(one) | {group}, 1.0) for one, group in zip(labels, groups, strict=True)
+            _Item(_classes(one) | ({group} if group else set()), 1.0)
+            for one, group in zip(labels, groups, strict=True)
         ]
         chosen = _choose(items, config, seed)
         if not chosen:  # each group has one radiograph: better to validate than to keep them all

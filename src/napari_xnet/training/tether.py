@@ -48,9 +48,10 @@ class Tether:
         self._network = network
         self._score = score
         self._largest = largest
-        self._base = _copy(network)
         # Whatever is lost is allowed: nothing need be scored.
         self._least = score() - forgetting if forgetting < 1 else None
+        # Where nothing is ever mixed, nothing need be kept.
+        self._base = _copy(network) if largest < 1 or forgetting < 1 else []
         self.share = largest
 
     def adjust(self) -> None:

@@ -179,11 +179,14 @@ class Trainer:
         Returns
         -------
         loss : float
-            Mean over the radiographs; NaN if none validates.
+            Mean over the radiographs, and the L2 penalty; NaN if none
+            validates.
         counts : ndarray, shape (3, 3)
             See `confusion`.
         """
         losses = []
+        # As in the loss of the training, which Keras adds them to.
+        penalty = sum(float(keras.ops.convert_to_numpy(one)) for one in self.network.losses)
         counts = np.zeros((CLASSES, CLASSES))
         for one in self.validating:
             check()
@@ -192,7 +195,7 @@ class Trainer:
             loss = self._loss(targets, probabilities[np.newaxis])
             losses.append(float(keras.ops.convert_to_numpy(loss)))
             counts += confusion.count(one.validation, probabilities)
-        return (float(np.mean(losses)) if losses else math.nan), counts
+        return (float(np.mean(losses)) + penalty if losses else math.nan), counts
 
     @functools.cached_property
     def _familiar(self) -> list[Example]:

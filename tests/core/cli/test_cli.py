@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
 
@@ -320,7 +321,7 @@ def test_train_trains_a_model(run, material, own_models, own_runs, radiograph):
     lines = err.splitlines()
     assert any("three" in line for line in lines)  # it has no labels
     assert f"The run is kept in {own_runs / 'my own'}." in lines
-    assert any(line.startswith("Training on 2 radiographs") for line in lines)
+    assert any(line.startswith("Radiographs with labels that train: 2,") for line in lines)
     assert [line[:8] for line in lines if line.startswith("epoch ")] == ["epoch 1:", "epoch 2:"]
     assert any("val_accuracy 0." in line for line in lines)
     assert any("--model 'my own'" in line for line in lines)
@@ -372,7 +373,37 @@ def test_an_interrupted_training_goes_on_with_resume(run, material, monkeypatch,
     assert f"Going on with {begun.folder}." in err
     assert [line[:8] for line in err.splitlines() if line.startswith("epoch ")] == ["epoch 2:"]
     assert [row.epoch for row in Run.open(begun.folder).history()] == [1, 2]
+    assert "no effect" not in err
     assert list_models() == ["default", "mine"]
+
+    # As often as you like: nothing is left to do.
+    code, again, err = run("train", "--name", "mine", "--resume", "--runs", "kept")
+    assert (code, again) == (0, out)
+    assert "kept/mine is finished" in err
+
+
+def test_resume_of_a_run_that_is_being_trained_begins_no_second_one(
+    run, material, monkeypatch, eager, own_runs
+):
+    with monkeypatch.context() as patch:
+        interrupt(patch, KeyboardInterrupt)
+        run("train", *material, "--name", "mine")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        owner = {"pid": other.pid, "started": psutil.Process(other.pid).create_time()}
+        (own_runs / "mine" / "process.json").write_text(json.dumps(owner))
+        code, _, err = run("train", *material, "--name", "mine", "--resume")
+    assert code == 1
+    assert "is being trained by another process" in err
+    assert [path.name for path in own_runs.iterdir()] == ["mine"]
+
+
+def test_resume_says_that_other_settings_have_no_effect(run, material, monkeypatch, eager):
+    with monkeypatch.context() as patch:
+        interrupt(patch, KeyboardInterrupt)
+        run("train", *material, "--name", "mine")
+    code, _, err = run("train", *material, "--name", "mine", "--resume")
+    assert code == 0
+    assert "other images and settings have no effect" in err
 
 
 def test_resume_begins_what_was_not_begun(run, material, monkeypatch, eager):

@@ -294,6 +294,7 @@ def test_a_request_whose_listener_fails_does_not_answer_the_next_one(engine):
 # ------------------------------------------------------------------ sudden ends
 
 
+@pytest.mark.slow
 def test_an_engine_that_ignores_cancel_is_replaced_and_a_killed_one_too(engine):
     before = engine.pid
     asked = Asked(engine, tasks.sleep, 600)
@@ -352,6 +353,7 @@ def test_a_changed_environment_waits_for_the_running_request(engine):
     engine.environment = ENVIRONMENT
 
 
+@pytest.mark.slow
 def test_a_vanished_folder_is_one_error_and_the_next_request_works(left):
     engine = Engine(ENVIRONMENT)
     engine.run(tasks.pid)

@@ -97,10 +97,17 @@ def test_read_labels_whatever_the_name(tmp_path):
     labels = read_labels(tmp_path / "hand.tif")
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, GRAY % 4)
-    for bad in (GRAY, GRAY.astype(np.float32) * 0):
-        tifffile.imwrite(tmp_path / "bad.tif", bad)
-        with pytest.raises(ImageError, match="whole numbers from 0 to 3"):
-            read_labels(tmp_path / "bad.tif")
+    tifffile.imwrite(tmp_path / "bad.tif", GRAY)
+    with pytest.raises(ImageError, match=r"bad\.tif: .* the values of labels are 0 unlabelled"):
+        read_labels(tmp_path / "bad.tif")
+    tifffile.imwrite(tmp_path / "bad.tif", GRAY.astype(np.float32) * 0)
+    with pytest.raises(ImageError, match=r"bad\.tif: A mask holds whole numbers"):
+        read_labels(tmp_path / "bad.tif")
+
+
+def test_read_labels_of_another_convention(tmp_path):
+    tifffile.imwrite(tmp_path / "hand.tif", (GRAY % 3).astype(np.uint8))
+    np.testing.assert_array_equal(read_labels(tmp_path / "hand.tif", "indices"), GRAY % 3 + 1)
 
 
 def test_importing_is_light():

@@ -320,6 +320,11 @@ def test_names_that_are_taken_are_refused_and_numbered(saved, small_model, own_m
     check_new_name("mine", tmp_path / "elsewhere")
     assert free_name("mine", tmp_path / "elsewhere") == "mine"
 
+    long = "n" * 64
+    (models_folder() / long).mkdir()
+    assert free_name(long) == "n" * 62 + "-2"
+    check_new_name(free_name(long))
+
 
 def test_none_is_no_name_since_it_means_from_scratch():
     with pytest.raises(ModelError, match='"none" means "from scratch"'):

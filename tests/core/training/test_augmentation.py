@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_xnet.training.augmentation import Augmenter, geometry, intensity, overlays, preview
+from napari_xnet.training.augmentation import Augmenter, geometry, intensity, overlays
 from napari_xnet.training.augmentation.intensity import Grey
 from napari_xnet.training.config import Augmentation, preset
 
@@ -116,16 +116,6 @@ def test_arrays_that_are_not_contiguous_are_read_right():
     result = augment(image[::2, ::-1], labels[::2, ::-1], rng())
     np.testing.assert_array_equal(result[0], expected[0])
     np.testing.assert_array_equal(result[1], expected[1])
-
-
-def test_preview_is_seeded_and_varied():
-    image, labels = example((70, 60))
-    shown = preview(image, labels, ALL, 32, count=4, seed=5)
-    again = preview(image, labels, ALL, 32, count=4, seed=5)
-    assert len(shown) == 4
-    for (one, _), (same, _) in zip(shown, again, strict=True):
-        np.testing.assert_array_equal(one, same)
-    assert (shown[0][0] != shown[1][0]).any()
 
 
 # ----------------------------------------------------------------------------- where it comes from

@@ -192,7 +192,7 @@ FIELDS = ("image", "labels", "validation")
 
 def test_rehearsal_adds_one_to_each_batch():
     own = [example(number) for number in range(4)]
-    others = [example(100 + number, labels=np.full((40, 40), 5, np.uint8)) for number in range(3)]
+    others = [example(100 + number, labels=np.full((40, 40), 2, np.uint8)) for number in range(3)]
     options = {"sampling": {"batch": 2, "steps": 12}}
     made, without = sampler(own, rehearsal=others, **options), sampler(own, **options)
     drawn = set()
@@ -200,11 +200,23 @@ def test_rehearsal_adds_one_to_each_batch():
         images, targets = with_rehearsal
         assert images.shape == (3, 32, 32, 1)
         assert (images[-1] >= 100).all()
-        assert (targets[-1] == 5).all()
+        assert (targets[-1] == 8).all()
         drawn.add(float(images[-1].max()))
         assert same((images[:-1], targets[:-1]), plain)
     assert drawn == {100, 101, 102}
     assert same(made.batch(3, 1), sampler(own, rehearsal=others, **options).batch(3, 1))
+
+
+def test_what_a_collimator_covers_in_a_rehearsed_radiograph_is_nobody_s_paint():
+    whole = np.full((40, 40), 3, np.uint8)
+    made = sampler(
+        [example(0)],
+        rehearsal=[example(100, labels=whole)],
+        augmentation={"collimator_probability": 1.0},
+        sampling={"batch": 1, "steps": 20},
+    )
+    values = {value for _, targets in made.batches(1) for value in np.unique(targets[-1])}
+    assert values == {0, 7, 9} or values == {7, 9}
 
 
 def test_half_a_batch_is_half_the_examples_of_the_same_run():

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import napari_xnet
 from napari_xnet.backend import keras
 from napari_xnet.errors import Cancelled, ImageError, ModelError, TrainingError
 from napari_xnet.inference import segment
-from napari_xnet.models import list_models, load_model, show_model
+from napari_xnet.models import Model, list_models, load_model, show_model
 from napari_xnet.models.weights import variables
 from napari_xnet.training.checkpoint import load_state
 from napari_xnet.training.config import TrainingConfig
@@ -31,9 +32,10 @@ from napari_xnet.training.events import (
     Watch,
 )
 from napari_xnet.training.examples import Example
+from napari_xnet.training.execution import execute
 from napari_xnet.training.pairs import Pair
 from napari_xnet.training.run import Run, create_run
-from napari_xnet.training.train import execute, train
+from napari_xnet.training.train import train
 from napari_xnet.training.trainer import Trainer
 
 TINY = {
@@ -440,6 +442,17 @@ def test_stop_keeps_the_best_and_the_watched_image_is_predicted(begin, image):
     assert set(np.unique(prediction.labels)) <= {1, 2, 3}
 
 
+def test_a_run_that_was_stopped_learns_no_more_if_its_model_could_not_be_saved(begin, monkeypatch):
+    run = begin(epochs=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "save", lambda *_: (_ for _ in ()).throw(ImageError("disk full")))
+        with pytest.raises(ImageError):
+            execute(run, control=Asks(3))
+    summary = execute(run)
+    assert (summary.epochs, summary.stopped) == (2, True)
+    assert list_models() == ["default", "mine", "own"]
+
+
 def test_an_image_that_cannot_be_predicted_does_not_stop_the_training(begin):
     events = Events()
     watch = Watch("key", np.full((20, 20), np.nan))
@@ -472,7 +485,7 @@ import os, signal, sys
 from napari_xnet.backend import keras
 from napari_xnet.training.events import Step
 from napari_xnet.training.run import Run
-from napari_xnet.training.train import execute
+from napari_xnet.training.execution import execute
 
 def report(event):
     if isinstance(event, Step) and (event.epoch, event.step) == (2, 1):
@@ -484,6 +497,7 @@ execute(Run.open(sys.argv[1]), report)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(begin, whole):
     run = begin()
     done = subprocess.run([sys.executable, "-c", KILLED, str(run.folder)], capture_output=True)
@@ -559,14 +573,18 @@ def test_out_of_memory_halves_the_batch_and_goes_on(begin, monkeypatch, kind):
 
     def failing(self, batch):
         sizes.append(len(batch[0]))
+        trainers.add(self)
+        left.append(len(trainers))
         if len(sizes) == 2:  # in the first epoch
             raise out_of_memory(kind)
         return learn(self, batch)
 
+    trainers, left = weakref.WeakSet(), []
     monkeypatch.setattr(Trainer, "learn", failing)
     events = Events()
     summary = execute(begin(epochs=1), events)
     assert sizes == [2, 2, 1, 1]
+    assert left == [1, 1, 1, 1]  # the old network is gone before the new one is built
     assert [one.epoch for one in events.of(EpochEnd)] == [0, 1]
     assert [one.batch for one in events.of(Started)] == [2, 1]
     assert events.notes == ["Memory ran out: going on with 1 examples at a time, not twice that."]
@@ -692,7 +710,7 @@ def show(bar):
 
 LINES = [
     "The image is in colour.",
-    "Training on 3 radiographs, validating on 1: CPU, float32, batches of 4.",
+    "Radiographs with labels that train: 3, that validate: 1. CPU, float32, batches of 4.",
     "epoch 0: validation loss 0.250 Dice 0.875 accuracy 0.900 (best)",
     "epoch 1: loss 0.500 Dice 0.750 validation loss 0.250 Dice 0.875 accuracy 0.900 (best)",
     "epoch 2: loss 0.500 Dice 0.750 validation loss 0.250 Dice 0.875 accuracy 0.900",

@@ -1,5 +1,5 @@
 """Random changes of an example that leave its meaning as it is: more data from few radiographs."""
 
-from napari_xnet.training.augmentation.augmenter import Augmenter, preview
+from napari_xnet.training.augmentation.augmenter import Augmenter
 
-__all__ = ["Augmenter", "preview"]
+__all__ = ["Augmenter"]

@@ -93,36 +93,3 @@ class Augmenter:
         if rng.random() < config.cutout_probability:
             patch, patch_labels = overlays.cut_out(patch, patch_labels, grey, rng)
         return patch, patch_labels
-
-
-def preview(
-    image: NDArray[np.float32],
-    labels: NDArray[np.uint8],
-    config: Augmentation,
-    patch_px: int,
-    count: int = 9,
-    seed: int = 0,
-    scaling: Literal["standard", "unit"] = "standard",
-) -> list[Example]:
-    """Make examples to look at.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (H, W)
-        A working image.
-    labels : ndarray of uint8, shape (H, W)
-    config : Augmentation
-    patch_px : int
-        Side P of the patches.
-    count : int
-    seed : int
-        The same seed shows the same examples.
-    scaling : {"standard", "unit"}
-        That of the working image.
-
-    Returns
-    -------
-    list of (ndarray of float32, shape (P, P), and ndarray of uint8, shape (P, P))
-    """
-    augmenter, rng = Augmenter(config, patch_px, scaling), np.random.default_rng(seed)
-    return [augmenter(image, labels, rng) for _ in range(count)]

@@ -41,11 +41,12 @@ def add_collimator(
     ndarray of float32, shape (P, P)
     ndarray of uint8, shape (P, P)
         Open beam in the shadow, as before elsewhere. Where less than half of
-        the patch is labelled the shadow is not either: it would drown strokes.
+        the patch is painted the shadow is not labelled: it would drown strokes.
     """
     covered = _shadow(len(patch), rng)
     value = np.float32(grey.low if rng.random() < 0.5 else grey.high)
-    known = 2 * np.count_nonzero(labels) >= labels.size
+    painted = (labels > tissue.UNLABELLED) & (labels <= tissue.CLASSES[-1].value)
+    known = 2 * np.count_nonzero(painted) >= labels.size
     shadow = np.uint8(tissue.OPEN_BEAM.value if known else tissue.UNLABELLED)
     return np.where(covered, value, patch), np.where(covered, shadow, labels)
 
