@@ -5,9 +5,8 @@ import pytest
 from napari.layers import Image, Labels
 
 from napari_xnet import tissue
-from napari_xnet.io.label_layers import tissue_appearance
+from napari_xnet.io.label_layers import METADATA_KEY, digest, tissue_appearance
 from napari_xnet.widgets import painted
-from napari_xnet.widgets.layers import METADATA_KEY, digest
 from napari_xnet.widgets.painted import Amount, Painted
 
 

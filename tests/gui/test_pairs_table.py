@@ -10,6 +10,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox, QLineEdit
 
 from napari_xnet import tissue
+from napari_xnet.io import write_labels
 from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.widgets import layers, painted
 from napari_xnet.widgets.pairs_table import NO_IMAGE, NO_PAINT, PairsTable
@@ -42,6 +43,25 @@ def click(table, row, column, x=20):
 
 def add(viewer, name, shape=(20, 20), value=0):
     return viewer.add_labels(np.full(shape, value, np.uint8), name=name, **tissue_appearance())
+
+
+def test_file_of_predictions_is_not_paint_until_it_is_corrected(
+    viewer, table, wait_until, tmp_path
+):
+    viewer.add_image(np.zeros((20, 20)), name="hand")
+    predicted = np.full((20, 20), 2, np.uint8)
+    write_labels(tmp_path / "hand_labels.tif", predicted, predicted=True)
+    write_labels(tmp_path / "other_labels.tif", predicted)
+    viewer.open(tmp_path / "hand_labels.tif", plugin="napari-xnet")
+    wait_until(lambda: not table._stale and not table._counting, 5)
+    assert first(table)[:2] == ["hand", "none"]
+
+    viewer.layers["hand_labels"].data[3, 3] = 3
+    viewer.layers["hand_labels"].refresh()
+    wait_until(lambda: first(table)[1:] == ["…_labels", "", "–", "100", "0.2"], 5)
+    viewer.layers.remove("hand_labels")
+    viewer.open(tmp_path / "other_labels.tif", plugin="napari-xnet")
+    wait_until(lambda: first(table)[1:] == ["other_labels", "", "–", "100", "–"], 5)
 
 
 def test_table_follows_the_layers(viewer, table, wait_until):

@@ -310,6 +310,7 @@ def test_settings_are_remembered(viewer, dock, open_dock, segment, hand):
     assert again["detail"].value == "Fast"
 
 
+@pytest.mark.slow
 def test_cancel_leaves_the_layers_alone(viewer, dock, segment, wait_until, hand):
     viewer.add_image(hand, name="small")
     segment()
@@ -328,6 +329,7 @@ def test_cancel_leaves_the_layers_alone(viewer, dock, segment, wait_until, hand)
     assert "bone" in segment()
 
 
+@pytest.mark.slow
 def test_killed_engine_gives_one_message_and_the_next_run_works(
     viewer, dock, segment, wait_until, notifications, hand
 ):

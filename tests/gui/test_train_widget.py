@@ -4,18 +4,21 @@ import json
 import os
 
 import numpy as np
+import PIL.Image
 import psutil
 import pytest
 import tifffile
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_xnet import list_models
 from napari_xnet.engine import training_engine
+from napari_xnet.io.conventions import CONVENTIONS
 from napari_xnet.io.samples import sample_path
 from napari_xnet.training.run import runs_folder, unfinished_runs
+from napari_xnet.widgets.painted import is_tissue
 from napari_xnet.widgets.pairs_table import NO_IMAGE, NO_PAINT
 
 TINY = {"patch_px": 64, "sampling": {"batch": 1, "steps": 1}, "epochs": 2}
@@ -144,6 +147,59 @@ def test_new_labels_layer_is_ready_to_paint(viewer, dock, wait_until, hand):
     assert len(viewer.layers) == 2
 
 
+def test_layer_in_other_colours_gets_those_of_the_classes(viewer, dock, wait_until, hand):
+    viewer.add_image(hand, name="hand")
+    labels = viewer.add_labels(np.zeros(hand.shape, np.uint8), name="hand_labels")
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    dock.click("new_labels")
+    wait_until(lambda: labels.mode == "paint")
+    assert len(viewer.layers) == 2
+    assert is_tissue(labels)
+    press(viewer, "3")
+    assert labels.selected_label == 3
+
+
+@pytest.mark.parametrize("convention", ["tissue", "indices", "rgb"])
+def test_import_labels_of_another_program(
+    viewer, dock, wait_until, hand, reference, tmp_path, monkeypatch, notifications, convention
+):
+    colours = np.array([(9, 9, 9), (255, 255, 255), (250, 250, 20), (20, 20, 250)], np.uint8)
+    mask = {"tissue": reference, "indices": reference - 1, "rgb": colours[reference]}[convention]
+    path = tmp_path / "drawn.png"
+    PIL.Image.fromarray(mask).save(path)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args: (str(path), ""))
+    viewer.add_image(hand, name="hand", scale=(0.2, 0.2))
+    viewer.add_image(np.zeros((9, 9)), name="other")
+
+    wait_until(lambda: getattr(dock.widget._table.current_image(), "name", "") == "other", 5)
+
+    def choose(name: str) -> None:
+        viewer.layers.selection.active = viewer.layers[name]
+        wait_until(lambda: getattr(dock.widget._table.current_image(), "name", "") == name, 5)
+        dock.click("import_labels")
+        menu = QApplication.activePopupWidget()
+        number = list(CONVENTIONS).index(convention)
+        QTest.mouseClick(
+            menu,
+            Qt.MouseButton.LeftButton,
+            pos=menu.actionGeometry(menu.actions()[number]).center(),
+        )
+
+    choose("hand")
+    wait_until(lambda: "hand_labels" in viewer.layers, 10)
+    labels = viewer.layers["hand_labels"]
+    np.testing.assert_array_equal(labels.data, reference)
+    np.testing.assert_array_equal(labels.scale, (0.2, 0.2))
+    wait_until(lambda: dock["advice"].value == "", 10)
+    assert [row.labels for row in dock.widget._table.pairs()] == [labels]
+
+    choose("other")
+    wait_until(lambda: bool(notifications), 10)
+    assert "drawn.png has" in notifications[0]
+    assert "but other has 9 × 9" in notifications[0]
+    assert len(viewer.layers) == 3
+
+
 def test_keys_choose_the_class_and_strokes_are_counted(viewer, dock, wait_until, hand):
     image = viewer.add_image(hand, name="hand")
     wait_until(lambda: dock["new_labels"].enabled, 5)
@@ -208,6 +264,7 @@ def test_train_then_segment_has_the_model_selected(
     assert open_dock()["model"].value == "my model"
 
 
+@pytest.mark.slow
 def test_live_prediction_lies_below_the_paint_and_can_be_deleted(
     viewer, dock, configure, pair, wait_until
 ):
@@ -241,18 +298,21 @@ def test_live_prediction_lies_below_the_paint_and_can_be_deleted(
     assert not any("(training)" in layer.name for layer in viewer.layers)
 
 
+@pytest.mark.slow
 def test_stop_and_keep_saves_the_best_so_far(viewer, dock, configure, pair, wait_until):
     configure(epochs=2000)
     dock.click("start")
     wait_until(lambda: has_epoch(dock))
     assert "Epoch" in dock.status
     assert "CPU" in dock.status
+    assert dock["stop"].enabled
     dock.click("stop")
     assert not dock["stop"].enabled
     wait_until(lambda: not dock.is_running, 30)
     assert "my model" in list_models()
 
 
+@pytest.mark.slow
 def test_cancel_then_resume(viewer, dock, configure, pair, wait_until):
     configure(epochs=6, sampling={"batch": 1, "steps": 6})
     dock.click("start")
@@ -281,6 +341,7 @@ def test_cancel_while_the_pairs_are_prepared(viewer, dock, pair, wait_until):
     assert dock.status.startswith("Cancelled.")
 
 
+@pytest.mark.slow
 def test_layers_may_change_go_and_come_while_it_trains(
     viewer, dock, configure, pair, wait_until, notifications
 ):
@@ -382,6 +443,20 @@ def test_settings_that_differ_from_the_preset_are_passed_on(dock, tmp_path):
     assert dock["epochs"].native.isVisible()
 
 
+def test_a_layer_without_paint_is_an_error(
+    viewer, dock, configure, notifications, wait_until, hand
+):
+    viewer.add_image(hand, name="hand")
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    dock.widget.new_labels()
+    wait_until(lambda: "hand_labels" in viewer.layers)
+    finish(dock, wait_until)
+    assert notifications == [
+        "Nothing is painted in the ticked pairs: paint some strokes of each class first, or "
+        "correct what was predicted."
+    ]
+
+
 def test_bad_learning_rate_gives_a_sentence(dock, pair, notifications):
     dock["learning_rate"].value = "fast"
     dock.click("start")
@@ -389,7 +464,7 @@ def test_bad_learning_rate_gives_a_sentence(dock, pair, notifications):
     assert '"optimiser.learning_rate"' in notifications[0]
 
 
-@pytest.mark.parametrize("end", ["button", "start", "closing"])
+@pytest.mark.parametrize("end", ["button", "start", "closing", "deleting"])
 def test_preview_vanishes(viewer, dock, pair, wait_until, end):
     image, labels = pair
     extra = viewer.add_image(np.zeros((9, 9)), name="hidden", visible=False)
@@ -405,6 +480,10 @@ def test_preview_vanishes(viewer, dock, pair, wait_until, end):
 
     if end == "closing":
         viewer.window.remove_dock_widget("all")
+    elif end == "deleting":
+        viewer.layers.remove("augmented labels")
+        wait_until(lambda: len(viewer.layers) == 3, 5)
+        assert not dock["preview"].value
     else:
         dock.click("preview" if end == "button" else "start")
     assert list(viewer.layers) == [image, labels, extra]
@@ -413,6 +492,7 @@ def test_preview_vanishes(viewer, dock, pair, wait_until, end):
     assert viewer.scene.camera.zoom == zoom
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["dock", "window"])
 def test_closing_cancels_and_leaves_a_run_to_resume(
     viewer, dock, configure, pair, wait_until, what
@@ -437,6 +517,7 @@ def test_closing_cancels_and_leaves_a_run_to_resume(
     assert not psutil.pid_exists(pid) or psutil.Process(pid).ppid() != os.getpid()
 
 
+@pytest.mark.slow
 def test_killed_engine_gives_one_message_and_the_run_can_be_resumed(
     viewer, dock, configure, pair, wait_until, notifications
 ):

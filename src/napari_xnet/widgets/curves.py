@@ -165,5 +165,6 @@ def _plot(pyqtgraph: Any) -> Any:
         axis.setStyle(tickFont=font, tickTextOffset=2, tickLength=-3)
         axis.enableAutoSIPrefix(False)
     plot.getAxis("left").setWidth(38)
+    plot.setLimits(yMin=-0.08)  # neither loss nor Dice is negative; half a symbol shows
     plot.setMinimumWidth(80)
     return plot

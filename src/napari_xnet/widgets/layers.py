@@ -1,6 +1,5 @@
 """Layers of napari as arrays, and arrays as layers."""
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,11 @@ from numpy.typing import NDArray
 
 from napari_xnet import tissue
 from napari_xnet.errors import ImageError
-from napari_xnet.io.label_layers import tissue_appearance
+from napari_xnet.io.label_layers import METADATA_KEY, digest, tissue_appearance
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-METADATA_KEY = "napari-xnet"
 
 _STRIP_BYTES = 2**26
 
@@ -245,11 +243,6 @@ def _is_untouched(layer: Labels, index: Index) -> bool:
     if index in written:
         return bool(digest(layer.data[index]) == written[index])
     return not np.any(layer.data[index])
-
-
-def digest(labels: NDArray[Any]) -> int:
-    """Return a number by which labels that were written are known again."""
-    return zlib.crc32(np.ascontiguousarray(labels).data)
 
 
 def show_probabilities(

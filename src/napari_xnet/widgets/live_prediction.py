@@ -1,5 +1,6 @@
 """What the network says of the displayed image while it trains, as a layer that comes and goes."""
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,15 +64,27 @@ class LivePrediction(QObject):
         viewer.layers.events.reordered.connect(self._on_moved)
         viewer.dims.events.current_step.connect(self._on_moved)
 
+    def prepare(self) -> None:
+        """Make the layer, still empty: while the network learns that would take twice as long."""
+        self._on = True
+        target = self._target()
+        if target is not None:
+            with contextlib.suppress(ImageError), no_garbage_collection():
+                self._layer_of(target[0])
+
     def start(self) -> None:
         """Watch from now on: the training has begun."""
-        self._on = True
         self._watched = None
         self._watch()
 
     def show(self, prediction: Prediction) -> None:
         """Show a prediction, unless its image is not there any more."""
+        asked = self._watched
         self._watch()  # napari does not say when a layer is hidden or shown
+        if prediction.key != asked == self._watched:
+            # An earlier request may have arrived after the last one: ask again.
+            self._watched = None
+            self._watch()
         image_id, index = prediction.key
         image = next(
             (one for one in layers.radiograph_layers(self._viewer) if _id(one) == image_id), None
@@ -164,6 +177,8 @@ class LivePrediction(QObject):
     def _on_removed(self, event: Event) -> None:
         if event.value is self._layer and self._on:  # by the user
             self.stop()
+        elif _id(event.value) == self._image_id:
+            self._remove()
         self._on_moved()
 
 

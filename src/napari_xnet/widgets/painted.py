@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from napari_xnet import tissue
 from napari_xnet.errors import ImageError
+from napari_xnet.io.label_layers import METADATA_KEY, digest
 from napari_xnet.training.pairs import count_classes
-from napari_xnet.widgets.layers import METADATA_KEY, Index, Radiographs, digest
+from napari_xnet.widgets.layers import Index, Radiographs
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -46,8 +47,10 @@ class Painted:
             If the layer has only one axis.
         """
         own = _entry(layer)
+        # Of a file that was opened, or of a layer that we made, not of a copy of it.
         mine = own.get("layer") == str(layer.unique_id)
-        return cls(Radiographs.of(layer), dict(own.get("written", {})) if mine else {})
+        written = own.get("written" if mine else "predicted", {})
+        return cls(Radiographs.of(layer), dict(written))
 
     def read(self, check: Callable[[], None]) -> Iterator[tuple[Index, NDArray[Any]]]:
         """Yield index and labels, a copy, of each radiograph on which something is painted.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
+from numpy.typing import NDArray
 
 from napari_xnet import tissue
 from napari_xnet.io.label_layers import tissue_appearance
@@ -18,14 +19,16 @@ _BRUSH = 1 / 60
 """Diameter of the brush, of the long side of the radiograph."""
 
 
-def add_painting(viewer: "Viewer", image: Image) -> Labels:
-    """Add an empty Labels layer of an image's shape, at its place, in the classes' colours.
+def add_painting(viewer: "Viewer", image: Image, labels: NDArray[np.uint8] | None = None) -> Labels:
+    """Add a Labels layer of an image's shape, at its place, in the classes' colours.
 
     Parameters
     ----------
     viewer : Viewer
     image : Image
         The radiograph, or a stack of them.
+    labels : ndarray of uint8, optional
+        What is painted already, in the shape of the image; nothing if None.
 
     Returns
     -------
@@ -38,7 +41,7 @@ def add_painting(viewer: "Viewer", image: Image) -> Labels:
     """
     shape = layers.Radiographs.of(image).shape
     layer = viewer.add_labels(
-        np.zeros(shape, np.uint8),
+        np.zeros(shape, np.uint8) if labels is None else labels,
         name=f"{image.name}_labels",
         **tissue_appearance(),
         **layers.placement(image),
@@ -48,7 +51,14 @@ def add_painting(viewer: "Viewer", image: Image) -> Labels:
 
 
 def start_painting(viewer: "Viewer", layer: Labels) -> None:
-    """Select a Labels layer, a class and a brush that suits the size of the radiograph."""
+    """Select a Labels layer, a class and a brush that suits the size of the radiograph.
+
+    A layer in napari's own colours gets those of the classes, and their names.
+    """
+    if not painted.is_tissue(layer):
+        for name, value in tissue_appearance().items():
+            setattr(layer, name, value)
+        bind_class_keys(layer)
     viewer.layers.selection.active = layer
     layer.visible = True
     if layer.selected_label not in [one.value for one in tissue.CLASSES]:
@@ -72,7 +82,7 @@ class ClassKeys:
     def __init__(self, viewer: "Viewer") -> None:
         self._viewer = viewer
         for layer in viewer.layers:
-            self._bind(layer)
+            bind_class_keys(layer)
         viewer.layers.events.inserted.connect(self._on_inserted)
 
     def release(self) -> None:
@@ -84,12 +94,14 @@ class ClassKeys:
                     layer.bind_key(key, None)
 
     def _on_inserted(self, event: Event) -> None:
-        self._bind(event.value)
+        bind_class_keys(event.value)
 
-    def _bind(self, layer: Layer) -> None:
-        if painted.is_tissue(layer):
-            for value, select in _SELECT.items():
-                layer.bind_key(str(value), select, overwrite=True)
+
+def bind_class_keys(layer: Layer) -> None:
+    """Let keys 1, 2 and 3 select the class, if it is a Labels layer of tissue classes."""
+    if painted.is_tissue(layer):
+        for value, select in _SELECT.items():
+            layer.bind_key(str(value), select, overwrite=True)
 
 
 def _selecting(value: int) -> Callable[[Labels], None]:

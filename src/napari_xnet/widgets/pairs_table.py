@@ -34,6 +34,9 @@ _DEBOUNCE_MS = 300
 _ROW_PX, _ROWS = 24, (3, 6)
 _CLASS_PX, _GROUP_PX, _LABELS_PX = 38, 50, 64
 
+_Amounts = dict[str, Amount | None]
+"""By id of the layer; None where they cannot be counted."""
+
 NO_IMAGE = "No image open: File > Open Sample > XNet."
 NO_PAINT = "Nothing is painted: press New labels layer, choose a class with 1, 2, 3, and paint."
 
@@ -74,10 +77,13 @@ class PairsTable(QTableWidget):
         self._labels: dict[Image, Labels | None] = {}
         self._chosen: dict[str, str | None] = {}
         self._unused: set[str] = set()
-        self._amounts: dict[str, Amount] = {}
+        self._amounts: _Amounts = {}
         self._stale: set[str] = set()
+        self._points: dict[str, tuple[float, ...]] = {}
+        """By layer, where the sliders were when it was drawn last."""
         self._counting = False
         self._filling = False
+        self._row_is_due = False
         self._life = Lifetime(self)
 
         self._set_up_header()
@@ -124,7 +130,8 @@ class PairsTable(QTableWidget):
     def image_of(self, layer: Any) -> Image | None:
         """Image of the row to which a layer belongs."""
         for image, labels in self._labels.items():
-            if layer is image or (labels is not None and layer is labels):
+            # Not `is`: napari hands docks proxies of its layers.
+            if layer is not None and layer in (image, labels):
                 return image
         return None
 
@@ -230,6 +237,9 @@ class PairsTable(QTableWidget):
             elif chosen in known and known[chosen] in painted.fitting(labels, image):
                 layer = known[chosen]
             self._labels[image] = layer
+        if self._row_is_due:
+            self._row_is_due = False
+            current = self.image_of(self._viewer.layers.selection.active) or current
         self._show(current)
         self._stale |= set(known) - set(self._amounts)
         if self._stale:
@@ -245,9 +255,14 @@ class PairsTable(QTableWidget):
             for row, image in enumerate(self._images):
                 self._show_row(row, image, self._labels[image])
             if current in self._images:
-                self.selectRow(self._images.index(current))
+                self._go_to(current)
         finally:
             self._filling = False
+
+    def _go_to(self, image: Image) -> None:
+        row = self._images.index(image)
+        if row != self.currentRow():
+            self.selectRow(row)
 
     def _show_row(self, row: int, image: Image, layer: Labels | None) -> None:
         use = self._item(row, _IMAGE, image.name, image.name)
@@ -262,8 +277,10 @@ class PairsTable(QTableWidget):
         group = self._item(row, _GROUP, painted.group(layer) if layer else "", "")
         group.setFlags(flags | Qt.ItemFlag.ItemIsEditable if layer else Qt.ItemFlag.NoItemFlags)
         amount = self._amounts.get(str(layer.unique_id)) if layer else None
+        known = layer is not None and str(layer.unique_id) in self._amounts
+        unknown = "" if layer is None else "?" if known else "…"
         for column, one in enumerate(tissue.CLASSES, _FIRST_CLASS):
-            text = amount.percent(one.value) if amount else ("…" if layer else "")
+            text = amount.percent(one.value) if amount else unknown
             tip = f"{one.name}: {text} %, {amount.pixels[one.value]} px" if amount else ""
             item = self._item(row, column, text, tip)
             item.setFlags(flags)
@@ -302,8 +319,14 @@ class PairsTable(QTableWidget):
                 event.connect(self._on_painted)
 
     def _on_painted(self, event: Event) -> None:
-        if not self._life.ended:
-            self._stale.add(str(event.source.unique_id))
+        if self._life.ended:
+            return
+        layer_id, point = str(event.source.unique_id), tuple(self._viewer.dims.point)
+        moved = self._points.get(layer_id, point) != point
+        self._points[layer_id] = point
+        # Of "undo" napari only says that the layer is drawn anew, as it does for another slice.
+        if event.type != "set_data" or not moved:
+            self._stale.add(layer_id)
             self._count_soon.start()
 
     def _on_inserted(self, event: Event) -> None:
@@ -317,9 +340,12 @@ class PairsTable(QTableWidget):
     def _on_layer_selected(self) -> None:
         if self._life.ended:
             return
-        image = self.image_of(self._viewer.layers.selection.active)
+        active = self._viewer.layers.selection.active
+        image = self.image_of(active)
+        # A layer that was just added has no row yet.
+        self._row_is_due = image is None and active is not None
         if image is not None:
-            self.selectRow(self._images.index(image))
+            self._go_to(image)
 
     def _count(self) -> None:
         """Count what changed since, in a thread; one at a time."""
@@ -342,7 +368,7 @@ class PairsTable(QTableWidget):
         if self._life.ended:
             raise RuntimeError("closed")
 
-    def _on_counted(self, amounts: Mapping[str, Amount]) -> None:
+    def _on_counted(self, amounts: _Amounts) -> None:
         self._counting = False
         if self._life.ended:
             return
@@ -387,13 +413,13 @@ class _LabelsDelegate(QStyledItemDelegate):
 
 
 @thread_worker
-def _count_all(wanted: Mapping[str, Painted], check: Callable[[], None]) -> dict[str, Amount]:
-    amounts = {}
+def _count_all(wanted: Mapping[str, Painted], check: Callable[[], None]) -> _Amounts:
+    amounts: _Amounts = {}
     for layer_id, one in wanted.items():
         try:
             amounts[layer_id] = Amount.count(one, check)
         except Exception:
-            continue
+            amounts[layer_id] = None  # its file is gone, or memory ran out
     return amounts
 
 

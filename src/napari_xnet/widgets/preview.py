@@ -9,11 +9,14 @@ from napari.qt.threading import thread_worker
 from numpy.typing import NDArray
 
 from napari_xnet import tissue
+from napari_xnet.errors import ImageError
 from napari_xnet.imaging import working_labels
 from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.models import Preprocessing
-from napari_xnet.training.augmentation import preview
 from napari_xnet.training.config import TrainingConfig
+from napari_xnet.training.examples import Example
+from napari_xnet.training.pairs import Pair, check_pair
+from napari_xnet.training.sampling import Sampler
 from napari_xnet.widgets import painted
 from napari_xnet.widgets.layers import Index, Radiographs
 from napari_xnet.widgets.warm_up import no_garbage_collection
@@ -62,26 +65,30 @@ def make_mosaic(job: PreviewJob) -> tuple[Mosaic | None, Exception | None]:
 def _mosaic(job: PreviewJob) -> Mosaic:
     image = job.image.read(job.index, lambda: None)
     painted_labels = job.labels.read(job.index, lambda: None)
+    painted = check_pair(Pair("The selected pair", image, painted_labels))
     working = job.preprocessing.working_image(image)
-    inside = tuple(slice(size) for size in working.content)
-    examples = preview(
-        working.data[inside],
-        working_labels(painted_labels, working)[inside],
-        job.config.augmentation,
+    labels = working_labels(painted_labels, working)
+    if not (painted and labels.any()):
+        raise ImageError(
+            "Nothing is painted on this radiograph, so that training would not see it: paint first."
+        )
+    sampler = Sampler(
+        [Example("", "", working.unpadded, labels, np.zeros_like(labels))],
+        job.config,
         job.config.patch_px or max(working.content),
-        count=_SIDE**2,
-        seed=job.config.seed,
-        scaling=job.preprocessing.scaling,
+        job.preprocessing.scaling,
     )
-    images, labels = [one for one, _ in examples], [one for _, one in examples]
-    return _tile(images, min(one.min() for one in images)), _tile(labels, tissue.UNLABELLED)
+    images, targets = sampler.batch(epoch=1, step=0, size=_SIDE**2)
+    return (
+        _tile(images[..., 0], float(images.min())),
+        _tile(targets[..., 0].astype(np.uint8), tissue.UNLABELLED),
+    )
 
 
-def _tile(patches: list[NDArray[Any]], gap: float) -> NDArray[Any]:
-    """Put patches side by side, with a gap of some value between them."""
-    patches = [np.pad(one, _GAP_PX, constant_values=gap) for one in patches]
-    rows = [patches[start : start + _SIDE] for start in range(0, _SIDE**2, _SIDE)]
-    return np.block(rows)
+def _tile(patches: NDArray[Any], gap: float) -> NDArray[Any]:
+    """Put patches, shape (9, P, P), side by side, with a gap of some value between them."""
+    padded = [np.pad(one, _GAP_PX, constant_values=gap) for one in patches]
+    return np.block([padded[start : start + _SIDE] for start in range(0, _SIDE**2, _SIDE)])
 
 
 class PreviewLayers:
@@ -99,10 +106,8 @@ class PreviewLayers:
         self._active: Any = None
         self._camera: tuple[Any, float] = ((0, 0, 0), 1.0)
 
-    @property
-    def shown(self) -> bool:
-        """Whether the layers are there."""
-        return any(layer in self._viewer.layers for layer in self._layers)
+    def __contains__(self, layer: Any) -> bool:
+        return layer in self._layers
 
     def show(self, mosaic: Mosaic, over: Image) -> None:
         """Show a mosaic where an image is, instead of everything else.

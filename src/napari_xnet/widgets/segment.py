@@ -130,7 +130,7 @@ class SegmentWidget(Container[Any]):
                 self._model,
                 self._detail,
                 self._slices,
-                row(self._use_threshold, self._threshold, label="Soft-tissue threshold"),
+                row(self._use_threshold, self._threshold, label="Tissue threshold"),
                 self._bone_cleanup_px,
                 self._probabilities,
                 row(self._run_button, self._cancel_button),

@@ -6,10 +6,14 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from magicgui.widgets import ProgressBar, PushButton
+from napari.layers import Image
 from napari.qt.threading import thread_worker
+from napari.utils.events import Event
 from napari.utils.notifications import show_error, show_info
 from napari.utils.theme import get_theme
+from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QPoint, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QMenu, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
@@ -18,9 +22,9 @@ from napari_xnet.engine.messages import Stop
 from napari_xnet.errors import Cancelled, XNetError
 from napari_xnet.models.store import models_folder
 from napari_xnet.training.events import EpochEnd, Note, Prediction, Started, Step
+from napari_xnet.training.execution import Summary
 from napari_xnet.training.run import Run, unfinished_runs
-from napari_xnet.training.train import Summary
-from napari_xnet.widgets import layers, model_events, painting, preview, train_job
+from napari_xnet.widgets import importing, layers, model_events, painting, preview, train_job
 from napari_xnet.widgets.curves import Curves, warm_up_curves
 from napari_xnet.widgets.live_prediction import LivePrediction
 from napari_xnet.widgets.painted import Painted
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 _WIDTH_PX, _HEIGHT_PX = 350, 150
 _MARGIN_PX = 8
 _WARMING_MS = 50
+_BREATH_MS = 10
 
 
 class TrainWidget(QScrollArea):
@@ -70,6 +75,11 @@ class TrainWidget(QScrollArea):
             tooltip="Make a Labels layer for the image of the selected row, or go on painting in "
             "the one it has. Keys 1, 2, 3 choose open beam, soft tissue, bone.",
         )
+        self._import_button = PushButton(
+            name="import_labels",
+            label="Import labels…",
+            tooltip="Take a mask of another program as the labels of the selected row's image.",
+        )
         self._preview_button = PushButton(
             name="preview",
             label="Preview augmentation",
@@ -101,7 +111,8 @@ class TrainWidget(QScrollArea):
         self._mosaic = preview.PreviewLayers(napari_viewer)
         self._live = LivePrediction(napari_viewer, self._engine, self._table)
         self._rows = [
-            row(self._new_button, self._preview_button),
+            row(self._new_button, self._import_button),
+            row(self._preview_button),
             row(self._start_button, self._resume_button),
             row(self._stop_button, self._cancel_button),
         ]
@@ -109,12 +120,14 @@ class TrainWidget(QScrollArea):
 
         self._table.changed.connect(self._refresh)
         self._new_button.changed.connect(self.new_labels)
+        self._import_button.changed.connect(self.import_labels)
         self._preview_button.changed.connect(self.toggle_preview)
         self._start_button.changed.connect(self.start)
         self._resume_button.changed.connect(self.resume)
         self._stop_button.changed.connect(self.stop_and_keep)
         self._cancel_button.changed.connect(self.cancel)
         self._viewer.events.theme.connect(self._refresh)
+        self._viewer.layers.events.removed.connect(self._on_layer_removed)
         Preferences.on_models_folder_changed(self._on_models_folder_changed)
         self._refresh()
         self._look_for_runs()
@@ -138,6 +151,16 @@ class TrainWidget(QScrollArea):
                 labels = painting.add_painting(self._viewer, image)
             self._table.choose(image, labels)
         painting.start_painting(self._viewer, labels)
+
+    def import_labels(self) -> None:
+        """Ask for a mask and what its values mean, and make it the labels of the current image."""
+        image = self._table.current_image()
+        if image is None:
+            show_info(NO_IMAGE)
+            return
+        button = self._import_button.native
+        menu = importing.convention_menu(self, functools.partial(self._import_mask, image))
+        menu.popup(button.mapToGlobal(QPoint(0, button.height())))
 
     def toggle_preview(self) -> None:
         """Show augmented variants of the current pair, or take them away."""
@@ -229,11 +252,12 @@ class TrainWidget(QScrollArea):
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
-        labels, start, stop = self._rows
+        labels, preview_row, start, stop = self._rows
         for part in (
             self._table,
             self._advice.native,
             labels.native,
+            preview_row.native,
             self._settings,
             start.native,
             stop.native,
@@ -302,13 +326,16 @@ class TrainWidget(QScrollArea):
             return
         if isinstance(news, Run):
             self._run = news
+            # Now, while the engine reads the run: as soon as it learns, the window is slower.
+            self._show_curves()
+            QTimer.singleShot(_BREATH_MS, self._prepare_live)
             return
         match news.detail:
             case Started() as started:
                 precision = started.precision.removeprefix("mixed_")
                 self._device = f"{started.device} ({precision})"
-                self._show_curves()
                 self._live.start()
+                self._refresh()
             case EpochEnd() as epoch:
                 self._show_curves().add(epoch)
                 return
@@ -320,6 +347,10 @@ class TrainWidget(QScrollArea):
                 return
         self._show_progress(news)
 
+    def _prepare_live(self) -> None:
+        if self._cancel is not None and not self._life.ended:
+            self._live.prepare()
+
     def _show_progress(self, news: Progress) -> None:
         assert self._cancel is not None
         done, total, text = news.done, news.total, news.message
@@ -329,8 +360,6 @@ class TrainWidget(QScrollArea):
             known = math.isfinite(step.seconds_left)
             left = f"{_duration(step.seconds_left)} left, " if known else ""
             text = f"Epoch {step.epoch} of {step.epochs}, {left}{self._device}"
-            done = (step.epoch - 1) * step.steps + step.step
-            total = step.epochs * step.steps
         if self._cancel.is_set():
             text = "Cancelling…"
         elif self._stopping:
@@ -382,6 +411,30 @@ class TrainWidget(QScrollArea):
             case Exception():
                 raise error
 
+    def _import_mask(self, image: Image, convention: str) -> None:
+        path = importing.ask_for_mask(self)
+        if path is None or image not in self._viewer.layers:
+            return
+        shape = layers.Radiographs.of(image).shape
+        worker = importing.read_mask(path, convention, shape, image.name)
+        worker.returned.connect(lambda outcome: self._show_mask(image, *outcome))
+        worker.start()
+
+    def _show_mask(
+        self, image: Image, labels: NDArray[np.uint8] | None, error: Exception | None
+    ) -> None:
+        if self._life.ended or image not in self._viewer.layers:
+            return
+        if labels is not None:
+            self._hide_preview()
+            with no_garbage_collection():
+                layer = painting.add_painting(self._viewer, image, labels)
+            self._table.choose(image, layer)
+        elif isinstance(error, XNetError):
+            show_error(str(error))
+        elif error:
+            raise error
+
     def _show_preview(
         self, image: Any, mosaic: preview.Mosaic | None, error: Exception | None
     ) -> None:
@@ -400,6 +453,10 @@ class TrainWidget(QScrollArea):
     def _hide_preview(self) -> None:
         self._preview_button.value = False
         self._mosaic.hide()
+
+    def _on_layer_removed(self, event: Event) -> None:
+        if not self._life.ended and event.value in self._mosaic:  # by the user
+            QTimer.singleShot(0, self._hide_preview)
 
     def _look_for_runs(self) -> None:
         worker = _list_runs()
@@ -425,6 +482,7 @@ class TrainWidget(QScrollArea):
         warning = get_theme(self._viewer.theme).warning.as_hex()
         self._advice.native.setStyleSheet(f"color: {warning}")
         self._new_button.enabled = self._table.current_image() is not None
+        self._import_button.enabled = self._new_button.enabled
         self._start_button.enabled = not running
         self._resume_button.enabled = not running and bool(self._unfinished)
         self._stop_button.enabled = running and bool(self._device) and not self._stopping
@@ -447,10 +505,10 @@ def _work(
     # Errors are returned: thread_worker swallows some kinds of exceptions.
     try:
         run = prepare(tell, cancel)
-        tell(run)
         for warming in (warm_up_labels(), warm_up_curves()):
             while warming.is_alive() and not cancel.is_set():
                 warming.join(0.05)
+        tell(run)
         return train_job.run(run, engine, tell, cancel), None
     except Exception as error:
         return None, error

@@ -1,17 +1,17 @@
 """The work behind *Train XNet*: layers' arrays in, a run, the engine; no layer, no Qt."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_xnet.engine import Engine, Progress
 from napari_xnet.engine.tasks import train_run
-from napari_xnet.errors import Cancelled
+from napari_xnet.errors import Cancelled, TrainingError
 from napari_xnet.training.config import TrainingConfig
+from napari_xnet.training.execution import Summary
 from napari_xnet.training.pairs import Pair
 from napari_xnet.training.run import Run, create_run
-from napari_xnet.training.train import Summary
 from napari_xnet.widgets.layers import Index, Radiographs
 from napari_xnet.widgets.painted import Painted
 
@@ -91,9 +91,28 @@ def prepare(job: TrainJob, report: Callable[[Progress], None], cancel: threading
         report(Progress("Preparing the pairs…", done, total))
 
     report(Progress("Reading the layers…"))
+    # All labels before any image: what is painted from now on is for the next run.
+    painted = [
+        (source, index, labels)
+        for source in job.sources
+        for index, labels in source.painted.read(check)
+    ]
+    if not painted:
+        raise TrainingError(
+            "Nothing is painted in the ticked pairs: paint some strokes of each class first, or "
+            "correct what was predicted."
+        )
     return create_run(
         job.name,
-        [pair for source in job.sources for pair in _pairs(source, check)],
+        [
+            Pair(
+                _name(source, index),
+                source.radiographs.read(index, check),
+                labels,
+                source.group,
+            )
+            for source, index, labels in painted
+        ],
         job.config,
         base=job.base,
         preset=job.preset,
@@ -129,11 +148,6 @@ def run(
     return summary
 
 
-def _pairs(source: Source, check: Callable[[], None]) -> Iterator[Pair]:
-    for index, labels in source.painted.read(check):
-        name = f"{source.name} ({_slice_name(index)})" if index else source.name
-        yield Pair(name, source.radiographs.read(index, check), labels, source.group)
-
-
-def _slice_name(index: Index) -> str:
-    return "slice " + ", ".join(str(where) for where in index)
+def _name(source: Source, index: Index) -> str:
+    slices = ", ".join(str(where) for where in index)
+    return f"{source.name} (slice {slices})" if index else source.name
