@@ -100,6 +100,7 @@ class Trainer:
             {BELIEVED: held.pseudo_labels, REHEARSED: held.rehearsal} if base else {},
         )
         self._counts = _Counts()
+        self.begin_epoch()
         self.optimiser = make_optimiser(config.optimiser, config.epochs * self.sampler.steps)
         # Compiling with XLA takes longer than it saves, and slows bfloat16 down.
         self.network.compile(self.optimiser, self._loss, metrics=[self._counts], jit_compile=False)
@@ -107,8 +108,9 @@ class Trainer:
         self.optimiser.build(self.network.trainable_variables)
 
     def begin_epoch(self) -> None:
-        """Forget the loss and the counts of the batches so far."""
-        self.network.reset_metrics()
+        """Forget the losses and the counts of the batches so far."""
+        self._losses: list[float] = []
+        self._epoch_counts = np.zeros((CLASSES, CLASSES))
 
     def learn(self, batch: Batch) -> float:
         """Learn from one batch.
@@ -119,7 +121,12 @@ class Trainer:
             Mean loss of the batches of this epoch.
         """
         images, targets = batch
-        return float(self.network.train_on_batch(images, targets, return_dict=True)["loss"])
+        # Some versions of Keras forget the batches before, others do not.
+        self.network.reset_metrics()
+        loss = self.network.train_on_batch(images, targets, return_dict=True)["loss"]
+        self._losses.append(float(loss))
+        self._epoch_counts += keras.ops.convert_to_numpy(self._counts.counts)
+        return float(np.mean(self._losses))
 
     def is_finite(self) -> bool:
         """Whether all weights are numbers still."""
@@ -129,7 +136,7 @@ class Trainer:
 
     def counts(self) -> confusion.Counts:
         """Return what the network said of the batches of this epoch, before it learned them."""
-        return np.asarray(keras.ops.convert_to_numpy(self._counts.counts), np.float64)
+        return self._epoch_counts
 
     def learning_rate(self) -> float:
         """Return the learning rate of the next step."""

@@ -383,6 +383,22 @@ def test_labels_0_carry_no_loss(small_model):
     assert trainer.counts().sum() == np.count_nonzero(targets)
 
 
+def test_losses_and_counts_are_those_of_all_batches_of_the_epoch(small_model):
+    # So slowly that each batch meets the same network.
+    trainer = make_trainer(small_model, optimiser={"learning_rate": 1e-12, "weight_decay": 0})
+    batches = [trainer.sampler.batch(1, step) for step in range(3)]
+    alone = []
+    for batch in batches:
+        trainer.begin_epoch()
+        alone.append((trainer.learn(batch), trainer.counts()))
+    trainer.begin_epoch()
+    means = [trainer.learn(batch) for batch in batches]
+    losses = [loss for loss, _ in alone]
+    assert len(set(losses)) == 3
+    assert means == pytest.approx([np.mean(losses[: n + 1]) for n in range(3)], rel=1e-4)
+    np.testing.assert_array_equal(trainer.counts(), sum(counts for _, counts in alone))
+
+
 @pytest.mark.parametrize("freeze", ["encoder", "all but the head"])
 def test_frozen_layers_keep_their_weights_exactly(small_model, freeze):
     trainer = make_trainer(
