@@ -51,6 +51,39 @@ FAT = Material(0.95, MappingProxyType({
 """Adipose tissue, ICRU Report 44 (1989)."""
 # fmt: on
 
+LUNG = Material(0.26, LEAN.mass_fractions)
+"""Inflated lung: the density of ICRU Report 44 (1989), the composition of lean tissue."""
+
+LEAD = Material(11.35, MappingProxyType({"Pb": 1.0}))
+"""Markers and aprons."""
+
+STEEL = Material(7.9, MappingProxyType({"Fe": 0.68, "Cr": 0.18, "Ni": 0.14}))
+"""Implants and clips, roughly ISO 5832-1."""
+
+TITANIUM = Material(4.43, MappingProxyType({"Ti": 0.9, "Al": 0.06, "V": 0.04}))
+"""Implants, Ti-6Al-4V."""
+
+PLASTER = Material(0.9, MappingProxyType({"Ca": 0.233, "S": 0.186, "O": 0.558, "H": 0.023}))
+"""Casts: gypsum, CaSO4 * 2 H2O, as porous as it sets."""
+
+PLASTIC = Material(1.05, MappingProxyType({"C": 0.923, "H": 0.077}))
+"""Cables, tubes, pads, table tops: polystyrene."""
+
+MATERIALS: Mapping[str, Material] = MappingProxyType(
+    {
+        "bone": BONE,
+        "lean": LEAN,
+        "fat": FAT,
+        "lung": LUNG,
+        "lead": LEAD,
+        "steel": STEEL,
+        "titanium": TITANIUM,
+        "plaster": PLASTER,
+        "plastic": PLASTIC,
+    }
+)
+"""All materials, by the names that scenes use."""
+
 SCINTILLATOR = Material(4.51, MappingProxyType({"Cs": 0.512, "I": 0.488}))
 """Caesium iodide."""
 

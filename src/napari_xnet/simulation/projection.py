@@ -1,4 +1,4 @@
-"""Projection: from triangle meshes and volumes to maps of thickness in mm.
+"""Projection: from triangle meshes to maps of thickness in mm, and to voxels.
 
 The rays are parallel to z. A cone beam is had by moving the points first
 (`magnify`): a central projection onto the detector followed by a parallel one
@@ -7,8 +7,8 @@ is the same picture.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from napari_xnet.simulation._optional import require
 from napari_xnet.simulation.grid import Detector, FloatArray, Grid
 
 _OFF_CENTRE: float = 1.234567e-4
@@ -98,7 +98,9 @@ def crossings(
     return pixel, z, np.sign(area[owner]).astype(np.int8)
 
 
-def mesh_thickness(triangles_mm: FloatArray, detector: Detector) -> FloatArray:
+def mesh_thickness(
+    vertices_mm: FloatArray, faces: NDArray[np.int32], detector: Detector
+) -> NDArray[np.float64]:
     """Thickness of a closed mesh along the beam, exact at the pixel centres.
 
     Where a ray leaves the body its depth counts positive, where it enters
@@ -106,8 +108,10 @@ def mesh_thickness(triangles_mm: FloatArray, detector: Detector) -> FloatArray:
 
     Parameters
     ----------
-    triangles_mm : ndarray, shape (T, 3, 3)
-        Corners (x, y, z) of the triangles, counter-clockwise from outside.
+    vertices_mm : ndarray, shape (V, 3)
+        Corners (x, y, z).
+    faces : ndarray of int32, shape (F, 3)
+        Corners of the triangles, counter-clockwise from outside.
     detector : Detector
         Where the rays end.
 
@@ -115,13 +119,22 @@ def mesh_thickness(triangles_mm: FloatArray, detector: Detector) -> FloatArray:
     -------
     ndarray of float64, shape (Y, X)
         Thickness in mm.
+
+    Raises
+    ------
+    XNetError
+        If Numba is not installed.
     """
-    pixel, z, sign = crossings(
-        triangles_mm, detector.origin_mm, detector.pixel_size_mm, detector.shape
-    )
-    rows, columns = detector.shape
-    total = np.bincount(pixel, weights=sign * z, minlength=rows * columns)
-    return np.maximum(total.reshape(detector.shape), 0.0)
+    require("numba")
+    from napari_xnet.simulation.rasterise import add_depths
+
+    pixels = (vertices_mm[:, :2] - np.asarray(detector.origin_mm)) / detector.pixel_size_mm
+    pixels = pixels - _OFF_CENTRE * np.array([1.0, 1.7])
+    # Depths from the middle of the body: differences of large numbers lose digits.
+    depths = vertices_mm[:, 2:] - vertices_mm[:, 2].mean()
+    total = np.zeros(detector.shape)
+    add_depths(np.concatenate([pixels, depths], axis=1, dtype=np.float32), faces, total)
+    return np.maximum(total, 0.0)
 
 
 def _winding(triangles_mm: FloatArray, grid: Grid, along: int) -> NDArray[np.bool_]:
@@ -168,38 +181,3 @@ def voxelise(triangles_mm: FloatArray, grid: Grid) -> NDArray[np.bool_]:
     for along in range(3):
         votes += _winding(triangles_mm, grid, along)
     return votes >= 2
-
-
-def volume_thickness(fraction: FloatArray, grid: Grid, detector: Detector) -> FloatArray:
-    """Thickness of a material along the beam.
-
-    Parameters
-    ----------
-    fraction : ndarray, shape (Z, Y, X)
-        Share of each voxel that the material fills, 0 to 1.
-    grid : Grid
-        Where the voxels lie; may be coarser than the pixels.
-    detector : Detector
-        Where the rays end.
-
-    Returns
-    -------
-    ndarray of float64, shape (Y, X)
-        Thickness in mm, 0 outside the grid.
-    """
-    total = fraction.sum(axis=0, dtype=np.float64) * grid.spacing_mm
-    rows, columns = (
-        (start + detector.pixel_size_mm * np.arange(count) - first) / grid.spacing_mm
-        for start, count, first in zip(
-            reversed(detector.origin_mm), detector.shape, grid.origin_mm[1::-1], strict=True
-        )
-    )
-    # cubic along rows, then along columns: the same as in 2D, without its coordinate arrays
-    result = np.zeros(detector.shape)
-    inside_rows = np.flatnonzero((rows > -0.5) & (rows < grid.shape[1] - 0.5))
-    inside_columns = np.flatnonzero((columns > -0.5) & (columns < grid.shape[2] - 0.5))
-    if inside_rows.size and inside_columns.size:
-        at = np.meshgrid(rows[inside_rows], columns[inside_columns], indexing="ij")
-        part = ndimage.map_coordinates(total, np.stack(at), order=3, mode="nearest")
-        result[np.ix_(inside_rows, inside_columns)] = np.maximum(part, 0.0)
-    return result

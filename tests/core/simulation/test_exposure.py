@@ -1,0 +1,118 @@
+"""Views and exposures: from a scene to the signal of a detector."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from napari_xnet.simulation.anatomy.surfaces import bone_solids
+from napari_xnet.simulation.exposure import Exposure, expose, random_exposure
+from napari_xnet.simulation.scene import AIR, BONE, FAT, LEAN, Scene, Solid, spongy
+from napari_xnet.simulation.view import Thickness, random_view, standard_view, thickness
+
+
+def cylinder(name, radius, height, filling, displaces, textured=False):
+    mesh = trimesh.creation.cylinder(radius, height, sections=128)
+    return Solid(
+        name,
+        mesh.vertices.astype(np.float32),
+        mesh.faces.astype(np.int32),
+        filling,
+        displaces,
+        textured,
+    )
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A limb along z: fat around muscle around a bone with marrow."""
+    solids = (
+        cylinder("skin", 60, 300, FAT, AIR),
+        cylinder("muscle", 50, 295, LEAN, FAT),
+        cylinder("bone", 15, 280, BONE, LEAN),
+        cylinder("marrow", 10, 270, spongy(0.2), BONE, textured=True),
+    )
+    axes = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    return Scene("limb", "test", solids, axes, np.zeros(3), (150.0, 250.0))
+
+
+def test_each_material_is_as_thick_as_it_is(scene):
+    view = standard_view(scene, 201, source_mm=1e7)
+    inside = thickness(scene, view)
+    middle = {name: mm[100, 100] for name, mm in inside.mm.items()}
+    assert middle["bone"] == pytest.approx(10 + 0.2 * 20, abs=0.1)
+    assert middle["lean"] == pytest.approx(100 - 30, abs=0.1)
+    assert middle["fat"] == pytest.approx(20 + 0.8 * 20, abs=0.1)
+    assert inside.spongy_mm[100, 100] == pytest.approx(0.2 * 20, abs=0.1)
+
+
+def test_a_source_nearby_magnifies(scene):
+    far = thickness(scene, standard_view(scene, 1001, source_mm=1e7)).mm["bone"]
+    near = thickness(scene, standard_view(scene, 1001, source_mm=600.0)).mm["bone"]
+    ratio = (near[500] > 1).sum() / (far[500] > 1).sum()
+    assert ratio == pytest.approx(600 / (600 - 80), abs=0.02)  # skin, gap of 20 mm
+
+
+def test_random_views_differ_and_see_the_scene(scene):
+    views = [random_view(scene, 64, np.random.default_rng(seed)) for seed in range(40)]
+    assert len({view.detector.shape for view in views}) > 10
+    for view in views:
+        np.testing.assert_allclose(view.axes @ view.axes.T, np.eye(3), atol=1e-9)
+        assert np.linalg.det(view.axes) == pytest.approx(1)
+        assert 150 <= max(view.detector.shape) * view.detector.pixel_size_mm <= 252
+    seen = [thickness(scene, view).mm["bone"].max() > 1 for view in views]
+    assert np.mean(seen) > 0.9
+
+
+def test_signal_obeys_beer_and_lambert():
+    ramp = np.tile(np.linspace(0, 100, 50, dtype=np.float32), (50, 1))
+    inside = Thickness({"lean": ramp}, np.zeros_like(ramp))
+    calm = Exposure(photons_per_mm2=1e9, unsharpness_mm=0.01, scatter_per_mm=0, heel=0, falloff=0)
+    signal = expose(inside, np.ones_like(ramp), calm, 1.0, np.random.default_rng(0))
+    assert signal.dtype == np.float32
+    rows = signal.mean(axis=0)
+    assert rows[0] == pytest.approx(1, abs=0.01)
+    assert (np.diff(rows) < 0.02).all()
+    # At 60 kV some 0.02 to 0.04 per mm, less behind more: the beam hardens.
+    slope = -np.diff(np.log(rows))[[5, 40]] / (100 / 49)
+    assert 0.04 > slope[0] > slope[1] > 0.015
+
+
+def test_few_photons_are_grainy_and_thick_parts_are_exposed_longer():
+    flat = np.full((80, 80), 50.0, np.float32)
+    for deep in (flat, 3 * flat):
+        inside = Thickness({"lean": deep}, np.zeros_like(flat))
+        noise = [
+            expose(
+                inside,
+                np.ones_like(flat),
+                Exposure(photons_per_mm2=photons, heel=0, falloff=0, unsharpness_mm=0.01),
+                1.0,
+                np.random.default_rng(1),
+            )
+            for photons in (1e2, 1e5)
+        ]
+        relative = [float(np.std(one) / np.mean(one)) for one in noise]
+        # The rest is the texture of the muscle.
+        grain = np.sqrt(relative[0] ** 2 - relative[1] ** 2)
+        assert 0.05 < grain < 0.12  # 0.1, but for the blur
+
+
+def test_random_exposures_use_a_grid_behind_thick_parts():
+    rng = np.random.default_rng(0)
+    thin, thick = (
+        np.mean([random_exposure((50, 60), deep, rng).scatter_per_mm for _ in range(50)])
+        for deep in (30.0, 250.0)
+    )
+    assert thick < 0.5 * thin
+
+
+def test_bone_is_made_closed_with_marrow_inside():
+    mesh = trimesh.creation.cylinder(10, 80, sections=64)
+    triangles = mesh.triangles[10:]  # with a hole
+    outer, inner = bone_solids("bone", np.asarray(triangles), 2.0, 0.25)
+    for one, volume in ((outer, np.pi * 100 * 80), (inner, np.pi * 64 * 76)):
+        made = trimesh.Trimesh(one.vertices_mm, one.faces)
+        assert made.is_watertight
+        assert made.volume == pytest.approx(volume, rel=0.06)
+    assert inner.filling == {"bone": 0.25, "fat": 0.75}
+    assert inner.textured
