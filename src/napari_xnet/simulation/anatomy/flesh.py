@@ -1,0 +1,595 @@
+"""Flesh: muscles, joints and organs around a posed skeleton, fat around them, skin around all.
+
+The body is made of masses (trunk, head, limbs, fingers). Each is a union of
+balls along muscles and bones and of a layer around the bones; creases in it
+are closed, and fat is put around it. Sizes are estimates for an average adult.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+
+from napari_xnet.simulation.anatomy import skeleton
+from napari_xnet.simulation.anatomy.skeleton import PlacedBone, Skeleton
+from napari_xnet.simulation.anatomy.surfaces import solid
+from napari_xnet.simulation.grid import FloatArray, Grid
+from napari_xnet.simulation.scene import AIR, FAT, LEAN, Mixture, Solid
+
+LUNG: Mixture = {"lung": 1.0}
+
+BELLIES = {
+    "gas": (0.03, 0.52),
+    "soleus": (0.05, 0.88),
+    "vas": (0.02, 0.70),
+    "recfem": (0.05, 0.52),
+    "semimem": (0.25, 0.92),
+    "semiten": (0.05, 0.62),
+    "bflh": (0.15, 0.85),
+    "bfsh": (0.05, 0.95),
+    "sart": (0.03, 0.85),
+    "grac": (0.03, 0.62),
+    "tfl": (0.0, 0.3),
+    "DELT": (0.0, 0.95),
+    "TRI": (0.05, 0.8),
+    "BRA": (0.05, 0.9),
+}
+"""Part of the path that is belly, from origin to insertion, by the beginning of the name.
+
+Estimated from anatomical drawings, not measured.
+"""
+OTHER_BELLY = (0.05, 0.65)
+
+_ARM = (
+    "DELT",
+    "TRI",
+    "BIC",
+    "BRA",
+    "BRD",
+    "ANC",
+    "SUP",
+    "PT",
+    "PQ",
+    "ECR",
+    "ECU",
+    "FCR",
+    "FCU",
+    "PL",
+    "FDS",
+    "FDP",
+    "EDC",
+    "EDM",
+    "EIP",
+    "EPL",
+    "EPB",
+    "FPL",
+    "APL",
+    "CORB",
+)
+_SHOULDER = ["DELT", "SUPSP", "INFSP", "SUBSC", "TMIN", "TMAJ", "PECM", "LAT", "CORB"]
+_LEG = (
+    "add",
+    "bf",
+    "edl",
+    "ehl",
+    "fdl",
+    "fhl",
+    "gas",
+    "gl",
+    "grac",
+    "iliacus",
+    "per",
+    "piri",
+    "psoas",
+    "recfem",
+    "sart",
+    "semi",
+    "soleus",
+    "tfl",
+    "tib",
+    "vas",
+)
+_HIP = ["gl", "iliacus", "psoas", "piri", "IL_", "LTp", "QL_", "MF_"]
+_CLEAR_MM = 1.6
+"""Least flesh over bone."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """Build of a body.
+
+    Attributes
+    ----------
+    fat : float
+        Thickness of the fat over that of an average adult.
+    muscle : float
+        Width of the muscles over that of an average adult.
+    """
+
+    fat: float = 1.0
+    muscle: float = 1.0
+
+
+@dataclass(frozen=True)
+class Mass:
+    """Flesh that is grown together.
+
+    Attributes
+    ----------
+    bones : str
+        Regular expression for the bones that a layer surrounds.
+    shell_mm : float
+        Thickness of that layer.
+    fat_mm : float
+        Thickness of the fat and skin of an average adult.
+    crease_mm : float
+        Radius of the narrowest crease that stays open.
+    balls : tuple of (ndarray, ndarray)
+        Centres, shape (N, 3), and radii, shape (N,).
+    full_mm : float or None
+        Depth below the closed surface from which on all is lean, as organs
+        are; None where there is fat between the muscles.
+    """
+
+    bones: str
+    shell_mm: float
+    fat_mm: float
+    crease_mm: float
+    balls: tuple[tuple[FloatArray, FloatArray], ...] = ()
+    full_mm: float | None = None
+
+
+def strand(
+    points_mm: FloatArray, radii_mm: Sequence[float] | FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Balls along a polyline, dense enough to be one body.
+
+    Parameters
+    ----------
+    points_mm : ndarray, shape (P, 3)
+    radii_mm : sequence of float
+        At equal fractions of its length.
+
+    Returns
+    -------
+    centres_mm : ndarray, shape (N, 3)
+    radii_mm : ndarray, shape (N,)
+    """
+    legs = np.linalg.norm(np.diff(points_mm, axis=0), axis=1)
+    at = np.concatenate([[0.0], np.cumsum(legs)])
+    radii = np.asarray(radii_mm, float)
+    step = max(0.5 * float(radii.mean()), 1.0)
+    samples = np.linspace(0.0, at[-1], max(int(np.ceil(at[-1] / step)), 1) + 1)
+    centres = np.stack([np.interp(samples, at, points_mm[:, i]) for i in range(3)], axis=1)
+    fractions = samples / max(at[-1], 1e-9)
+    return centres, np.interp(fractions, np.linspace(0.0, 1.0, len(radii)), radii)
+
+
+def _muscles(
+    body: Skeleton, side: str, beginnings: Iterable[str], wider: float
+) -> list[tuple[FloatArray, FloatArray]]:
+    result = []
+    for one in body.muscles:
+        if (side and one.side != side) or not one.name.startswith(tuple(beginnings)):
+            continue
+        start, stop = next(
+            (span for key, span in BELLIES.items() if one.name.startswith(key)), OTHER_BELLY
+        )
+        radius = wider * one.radius_mm
+        belly = np.clip((np.linspace(0.0, 1.0, 31) - start) / (stop - start), 0.0, 1.0)
+        radii = np.maximum(radius * np.sin(np.pi * belly) ** 0.7, 1.0 + 0.12 * radius)
+        result.append(strand(one.path_mm, radii))
+    return result
+
+
+def _along(
+    bone: PlacedBone,
+    radii: Sequence[float] | FloatArray,
+    part: tuple[float, float],
+    shift: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Balls along a bone; the first radius is at its end towards the trunk."""
+    near, far = bone.ends_mm()
+    return strand(np.stack([near + f * (far - near) for f in part]) + shift, radii)
+
+
+def arm(body: Skeleton, side: str, build: Build) -> list[Mass]:
+    """Upper arm and forearm."""
+    muscles = _muscles(body, side, _ARM, build.muscle)
+    humerus, ulna, radius = (body.bones[f"{one}_{side}"] for one in ("humerus", "ulna", "radius"))
+    none = np.zeros(3)
+    wide = build.muscle
+    muscles += [
+        _along(humerus, np.array((34.0, 33.0, 31.0, 22.0)) * wide, (0.1, 0.9), none),
+        _along(ulna, np.array((23.0, 25.0, 20.0, 11.0, 9.0)) * wide, (0.1, 1.0), none),
+        _along(radius, np.array((23.0, 25.0, 20.0, 11.0, 9.0)) * wide, (0.1, 1.0), none),
+    ]
+    return [Mass(f"(?:humerus|ulna|radius)_{side}", 3.5, 4.0, 40.0, tuple(muscles))]
+
+
+def hand(body: Skeleton, side: str, build: Build) -> list[Mass]:
+    """Hand with its fingers."""
+    lateral = body.bones[f"2mc_{side}"].centre_mm - body.bones[f"5mc_{side}"].centre_mm
+    distal = body.bones[f"3mc_{side}"].centre_mm - body.bones[f"lunate_{side}"].centre_mm
+    palm = np.cross(distal, lateral) * (1.0 if side == "r" else -1.0)
+    thumb = body.bones[f"thumbprox_{side}"].centre_mm - body.bones[f"2mc_{side}"].centre_mm
+    palm = palm / np.linalg.norm(palm)
+    palm = palm * np.sign(palm @ thumb or 1.0)
+    none = np.zeros(3)
+    balls = [_along(body.bones[f"{n}mc_{side}"], (11.5, 11.0), (0, 1), 2 * palm) for n in "2345"]
+    balls += [
+        _along(body.bones[f"{n}proxph_{side}"], (10.5, 9.8), (0.0, 0.35), 2 * palm) for n in "2345"
+    ]
+    balls += [
+        _along(body.bones[f"1mc_{side}"], (14.0, 11.5), (0, 1), 3 * palm),
+        _along(body.bones[f"thumbprox_{side}"], (11.0, 10.0), (0.0, 0.3), none),
+        _along(body.bones[f"radius_{side}"], (13.0, 13.0), (0.85, 1.0), none),
+        _along(body.bones[f"ulna_{side}"], (12.0, 11.0), (0.85, 1.0), none),
+    ]
+    carpals = "lunate|scaphoid|triquetrum|capitate|trapezium|trapezoid|hamate|pisiform"
+    result = [Mass(f"(?:{carpals}|[1-5]mc)_{side}", 6.5, 2.2, 20.0, tuple(balls))]
+    for number, scale in zip("2345", (1.0, 1.03, 0.96, 0.85), strict=True):
+        parts = ((9.6, 9.2), (8.9, 8.2), (7.8, 6.4))
+        chain = [
+            _along(
+                body.bones[f"{number}{name}_{side}"],
+                np.array(radii) * scale,
+                (0.0, 0.9 if name == "distph" else 1.0),
+                1.2 * palm,
+            )
+            for name, radii in zip(("proxph", "midph", "distph"), parts, strict=True)
+        ]
+        result.append(Mass(f"{number}(?:prox|mid|dist)ph_{side}", 2.6, 1.0, 7.0, tuple(chain)))
+    thumbs = [
+        _along(body.bones[f"thumbprox_{side}"], (11.0, 9.6), (0, 1), none),
+        _along(body.bones[f"thumbdist_{side}"], (9.6, 7.8), (0, 0.9), none),
+    ]
+    result.append(Mass(f"thumb(?:prox|dist)_{side}", 2.6, 1.0, 7.0, tuple(thumbs)))
+    return result
+
+
+def leg(body: Skeleton, side: str, build: Build) -> list[Mass]:
+    """Thigh and lower leg."""
+    balls = _muscles(body, side, _LEG, 1.1 * build.muscle)
+    none = np.zeros(3)
+    wide = build.muscle
+    femur, tibia = body.bones[f"femur_{side}"], body.bones[f"tibia_{side}"]
+    balls += [
+        _along(femur, np.array((62.0, 62.0, 56.0, 40.0)) * wide, (0.12, 0.88), none),
+        _along(tibia, np.array((34.0, 36.0, 26.0, 20.0)) * wide, (0.1, 0.95), none),
+    ]
+    return [
+        Mass(f"(?:femur|tibia|fibula|patella|talus)_{side}", 7.0, 9.0, 60.0, tuple(balls)),
+    ]
+
+
+_RAYS = ((9, 0), (10, 5, 1), (11, 6, 2), (12, 7, 3), (13, 8, 4))
+"""Bones of each toe in the mesh ``bofoot``, from the first toe, towards the tip."""
+
+
+def foot(body: Skeleton, side: str, build: Build) -> list[Mass]:
+    """Foot with its toes."""
+    ankle = body.bones[f"talus_{side}"].centre_mm
+    heel = body.bones[f"foot10_{side}"].centre_mm
+    first, fifth = (body.bones[f"foot{n}_{side}"].centre_mm for n in (0, 4))
+    forward = (first + fifth) / 2 - heel
+    sole = np.cross(forward, fifth - first)
+    sole = sole / np.linalg.norm(sole)
+    sole = sole * np.sign(sole @ (heel - ankle) or 1.0)
+    balls = [
+        _along(body.bones[f"foot{n}_{side}"], (15.0, 11.5), (0, 1), 5.0 * sole) for n in range(5)
+    ]
+    balls += [
+        _along(body.bones[f"foot10_{side}"], (24.0, 24.0), (0.1, 0.9), 8.0 * sole),
+        _along(body.bones[f"tibia_{side}"], (20.0, 23.0), (0.8, 1.0), np.zeros(3)),
+    ]
+    result = [
+        Mass(f"(?:foot\\d+|talus)_{side}", 6.5, 3.0, 35.0, tuple(balls)),
+    ]
+    for ray, scale in zip(_RAYS, (1.5, 1.0, 0.98, 0.95, 0.95), strict=True):
+        balls = [
+            _along(
+                body.bones[f"bofoot{n}_{side}"],
+                np.array((9.6, 8.6 if n != ray[-1] else 7.0)) * scale,
+                (0.0, 1.0 if n != ray[-1] else 0.85),
+                1.5 * sole,
+            )
+            for n in ray
+        ]
+        names = "|".join(map(str, ray))
+        result.append(Mass(f"bofoot(?:{names})_{side}", 3.0, 1.0, 7.0, tuple(balls)))
+    return result
+
+
+def trunk(body: Skeleton, build: Build, up: FloatArray, back: FloatArray) -> list[Mass]:
+    """Chest, belly and pelvis, with the flesh around shoulders and hips."""
+    balls = []
+    for side in "rl":
+        balls += _muscles(body, side, (*_SHOULDER, *_HIP), 1.1 * build.muscle)
+        upper = body.bones[f"humerus_{side}"]
+        balls.append(_along(upper, (33.0, 33.0), (0.08, 0.25), np.zeros(3)))
+    left = np.cross(up, back) * -1.0
+    low, high = body.bones["sacrum"].centre_mm, body.bones["thoracic11"].centre_mm
+    high = high + (low - high) @ back * back  # the belly is upright, the spine is not
+    for sideways, depth, radius in ((-58, -58, 66), (0, -66, 72), (58, -58, 66), (0, -20, 70)):
+        path = np.stack([low, high]) + sideways * left + depth * back
+        balls.append(strand(path, (radius, radius, radius)))
+    names = r"sacrum|lumbar\d|thoracic\d+|rib\d+|sternum|clavicle_.|scapula\d_.|pelvis_."
+    return [Mass(names, 9.0, 14.0, 110.0, tuple(balls), 8.0)]
+
+
+def head(body: Skeleton, build: Build, back: FloatArray) -> list[Mass]:
+    """Head and neck."""
+    spine = np.stack([body.bones[one].centre_mm for one in ("thoracic1", "cervical2")])
+    wide = build.muscle
+    neck = strand(spine - 26.0 * back, np.array((56.0, 50.0, 50.0)) * wide)
+    return [
+        Mass(r"skull|jaw|cervical\d", 6.0, 4.0, 30.0, (neck,), 6.0),
+    ]
+
+
+def _distance(inside: NDArray[np.bool_], spacing_mm: float) -> FloatArray:
+    """Distance to the border of a mask in mm, negative inside."""
+    if not inside.any():
+        return np.full(inside.shape, 1e3, np.float32)
+    out = ndimage.distance_transform_edt(~inside)
+    into = ndimage.distance_transform_edt(inside) if not inside.all() else 9.0 * inside
+    distance = (out - into).astype(np.float32)
+    distance -= 0.5 * np.sign(distance)
+    return np.asarray(distance * spacing_mm)
+
+
+def _closed(distance_mm: FloatArray, spacing_mm: float, radius_mm: float) -> FloatArray:
+    """Fill the creases into which a ball of a given radius does not reach.
+
+    What reaches the border of the grid is taken to go on beyond it.
+    """
+    step = max(int(radius_mm / (5.0 * spacing_mm)), 1)
+    spacing = step * spacing_mm
+    pad = int(np.ceil(radius_mm / spacing)) + 2
+    inside = np.pad(distance_mm[::step, ::step, ::step] <= 0.0, pad, "edge")
+    swollen = _distance(inside, spacing) < radius_mm
+    closed = radius_mm + _distance(swollen, spacing)
+    fine = ndimage.affine_transform(
+        ndimage.gaussian_filter(closed, 0.7),
+        np.full(3, 1.0 / step),
+        offset=pad,
+        output_shape=distance_mm.shape,
+        order=1,
+        mode="nearest",
+        output=np.float32,
+    )
+    return np.asarray(np.minimum(distance_mm, fine), np.float32)
+
+
+def _paint(inside: NDArray[np.bool_], grid: Grid, mass: Mass) -> None:
+    """Mark the voxels inside the balls of a mass."""
+    z, y, x = grid.axes_mm()
+    for centres, radii in mass.balls:
+        for centre, radius in zip(centres, radii, strict=True):
+            box = grid.box(centre - radius, centre + radius)
+            near = inside[box]
+            if near.size:
+                near |= (
+                    (z[box[0]] - centre[2]) ** 2
+                    + (y[:, box[1]] - centre[1]) ** 2
+                    + (x[:, :, box[2]] - centre[0]) ** 2
+                ) <= radius**2
+
+
+def _voxels(points_mm: FloatArray, grid: Grid) -> NDArray[np.bool_]:
+    """Voxels in which points lie."""
+    index = np.rint((points_mm - np.asarray(grid.origin_mm)) / grid.spacing_mm).astype(int)[:, ::-1]
+    index = index[((index >= 0) & (index < grid.shape)).all(axis=1)]
+    result = np.zeros(grid.shape, bool)
+    result[tuple(index.T)] = True
+    return result
+
+
+def _box(mass: Mass, surfaces: dict[str, FloatArray], body: Skeleton) -> tuple[FloatArray, ...]:
+    lows, highs = [], []
+    for centres, radii in mass.balls:
+        lows.append((centres - radii[:, None]).min(axis=0))
+        highs.append((centres + radii[:, None]).max(axis=0))
+    for bone in body.find(mass.bones):
+        if bone.rest.key in surfaces:
+            lows.append(surfaces[bone.rest.key].min(axis=0))
+            highs.append(surfaces[bone.rest.key].max(axis=0))
+    return np.min(lows, axis=0), np.max(highs, axis=0)
+
+
+def extent(
+    body: Skeleton, masses: Sequence[Mass], surfaces: dict[str, FloatArray], build: Build
+) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper corner of a box around all that `grow` may make, each of shape (3,).
+
+    Parameters
+    ----------
+    body, masses, surfaces, build
+        See `grow`.
+    """
+    lows, highs = [], []
+    for mass in masses:
+        low, high = _box(mass, surfaces, body)
+        margin = 1.5 * mass.fat_mm * build.fat + mass.shell_mm + 6.0
+        lows.append(low - margin)
+        highs.append(high + margin)
+    return np.min(lows, axis=0), np.max(highs, axis=0)
+
+
+def grow(
+    body: Skeleton,
+    masses: Sequence[Mass],
+    surfaces: dict[str, FloatArray],
+    grid: Grid,
+    build: Build,
+    rng: np.random.Generator,
+) -> list[Solid]:
+    """Grow flesh around bones.
+
+    Parameters
+    ----------
+    body : Skeleton
+    masses : sequence of Mass
+        What is there.
+    surfaces : dict
+        From the names of the bones that are there to points all over their
+        surfaces, each an ndarray of shape (N, 3), not farther apart than the voxels.
+    grid : Grid
+        Flesh is made in it only, and cut off at its sides.
+    build : Build
+    rng : numpy.random.Generator
+        For uneven fat.
+
+    Returns
+    -------
+    list of Solid
+        Skin and what is lean in it.
+    """
+    spacing = grid.spacing_mm
+    far = np.float32(1e3)
+    lean, skin = np.full(grid.shape, far), np.full(grid.shape, far)
+    uneven = _uneven(grid, rng)
+    for mass in masses:
+        margin = mass.fat_mm * build.fat * 1.5 + mass.shell_mm + 4 * spacing
+        low, high = _box(mass, surfaces, body)
+        part, box = grid.crop(low - margin, high + margin)
+        if min(part.shape) < 2:
+            continue
+        inside = np.zeros(part.shape, bool)
+        _paint(inside, part, mass)
+        own = [surfaces[one.rest.key] for one in body.find(mass.bones) if one.rest.key in surfaces]
+        if own:
+            shell = _distance(_voxels(np.concatenate(own), part), spacing) <= mass.shell_mm
+            inside |= shell
+        if not inside.any():
+            continue
+        flesh = _distance(inside, spacing)
+        np.minimum(lean[box], flesh, out=lean[box])
+        whole = _closed(flesh, spacing, mass.crease_mm)
+        if mass.full_mm is not None:
+            np.minimum(lean[box], whole + mass.full_mm, out=lean[box])
+        np.minimum(skin[box], whole - mass.fat_mm * build.fat * uneven[box], out=skin[box])
+    skin = _closed(skin, spacing, 3.0 * spacing)
+    bone = _distance(_voxels(np.concatenate(list(surfaces.values())), grid), spacing)
+    skin = ndimage.gaussian_filter(np.clip(skin, -8 * spacing, 8 * spacing), 1.3)
+    skin = np.minimum(skin, bone - max(_CLEAR_MM, 0.8 * spacing))
+    lean = ndimage.gaussian_filter(np.clip(lean, -8 * spacing, 8 * spacing), 0.8)
+    lean = np.maximum(np.minimum(lean, bone - 0.9 * spacing), skin + 0.3 * spacing)
+    result = (
+        skeleton.fair(solid("skin", -skin, grid, FAT, AIR)),
+        skeleton.fair(solid("lean", -lean, grid, LEAN, FAT)),
+    )
+    return [one for one in result if one is not None]
+
+
+def _uneven(grid: Grid, rng: np.random.Generator) -> FloatArray:
+    """Smooth random factor around 1."""
+    z, y, x = grid.axes_mm()
+    result = np.ones(grid.shape, np.float32)
+    extent = grid.spacing_mm * max(grid.shape)
+    for _ in range(4):
+        wave = rng.normal(0.0, 2.0 * np.pi / (0.8 * extent), 3)
+        phase = rng.uniform(0.0, 2.0 * np.pi)
+        result += 0.12 * np.sin(wave[0] * x + wave[1] * y + wave[2] * z + phase)
+    return result
+
+
+def lungs(
+    body: Skeleton,
+    rotation: FloatArray,
+    shift_mm: FloatArray,
+    surfaces: dict[str, FloatArray],
+    spacing_mm: float,
+    rng: np.random.Generator,
+) -> list[Solid]:
+    """Fill the ribcage with two lungs.
+
+    Parameters
+    ----------
+    body : Skeleton
+    rotation : ndarray, shape (3, 3)
+        From the frame of `skeleton.pose` to that of `body`.
+    shift_mm : ndarray, shape (3,)
+        The same.
+    surfaces : dict
+        See `grow`; all bones of the ribcage.
+    spacing_mm : float
+        Of the voxels.
+    rng : numpy.random.Generator
+        For the depth of the breath and the size of the heart.
+    """
+    names = [one.rest.key for one in body.find(r"rib\d+|sternum|thoracic\d+")]
+    points = (np.concatenate([surfaces[one] for one in names]) - shift_mm) @ rotation
+    low, high = points.min(axis=0), points.max(axis=0)
+    grid = Grid.around(low - 4 * spacing_mm, high + 4 * spacing_mm, spacing_mm)
+    ribs = _distance(_voxels(points, grid), spacing_mm)
+    chest = _hulls(points, grid)
+    z, y, x = grid.axes_mm()
+    middle = (low + high) / 2
+    height = high[2] - low[2]
+    breath = rng.uniform(0.22, 0.36)
+    heart = rng.uniform(0.85, 1.2)
+    result = []
+    for side in (-1.0, 1.0):  # right, left
+        dome = low[2] + height * (breath + (0.03 if side < 0 else 0.0))
+        dome = dome - 75.0 * ((side * x - 60.0) / 75.0) ** 2 - 60.0 * ((y - middle[1]) / 70.0) ** 2
+        inner = 22.0 + 12.0 * np.clip((low[2] + 0.55 * height - z) / 60.0, 0.0, 1.0)
+        depth = np.minimum(chest - 8.0, side * x - inner)
+        depth = np.minimum(depth, 0.7 * (z - dome))
+        # heart, more to the left
+        at = np.array([12.0, middle[1] - 38.0, low[2] + (breath + 0.13) * height])
+        size = np.array([52.0, 42.0, 55.0]) * heart
+        ball = sum(((v - a) / s) ** 2 for v, a, s in zip((x, y, z), at, size, strict=True))
+        depth = np.minimum(depth, 45.0 * (np.sqrt(ball) - 1.0))
+        depth = np.minimum(depth, ribs - 2.0)
+        smooth = ndimage.gaussian_filter(np.clip(depth, -30.0, 30.0).astype(np.float32), 1.0)
+        one = skeleton.fair(solid("lung", smooth, grid, LUNG, LEAN))
+        if one is not None:
+            result.append(one.moved(rotation, shift_mm))
+    return result
+
+
+def _hulls(points_mm: FloatArray, grid: Grid) -> FloatArray:
+    """Depth inside the convex hull of the points near each layer of a grid, in mm."""
+    z, y, x = grid.axes_mm()
+    result = np.full(grid.shape, -50.0, np.float32)
+    for index, height in enumerate(z.ravel()):
+        near = points_mm[np.abs(points_mm[:, 2] - height) < 22.0, :2]
+        if len(near) > 20:
+            planes = ConvexHull(near).equations.astype(np.float32)
+            beyond = [a * x[0] + b * y[0] + c for a, b, c in planes]
+            result[index] = np.maximum(-np.max(beyond, axis=0), -50.0)
+    return result
+
+
+def bubbles(
+    low_mm: FloatArray, high_mm: FloatArray, count: int, rng: np.random.Generator
+) -> list[Solid]:
+    """Gas in the bowel: irregular bubbles within a box.
+
+    Parameters
+    ----------
+    low_mm, high_mm : ndarray, shape (3,)
+        Corners of the box, which must lie in lean tissue.
+    count : int
+    rng : numpy.random.Generator
+    """
+    result = []
+    for _ in range(count):
+        radius = np.exp(rng.uniform(np.log(4.0), np.log(16.0)))
+        grid = Grid.around(np.full(3, -2.2 * radius), np.full(3, 2.2 * radius), radius / 5.0)
+        z, y, x = grid.axes_mm()
+        depth = np.full(grid.shape, -radius, np.float32)
+        for _ in range(4):
+            at = rng.normal(0.0, 0.4 * radius, 3)
+            own = rng.uniform(0.5, 0.9) * radius
+            ball = own - np.sqrt((x - at[0]) ** 2 + (y - at[1]) ** 2 + (z - at[2]) ** 2)
+            depth = np.maximum(depth, ball)
+        one = solid("gas", ndimage.gaussian_filter(depth, 1.0), grid, AIR, LEAN)
+        if one is not None:
+            result.append(one.moved(np.eye(3), rng.uniform(low_mm, high_mm)))
+    return result
