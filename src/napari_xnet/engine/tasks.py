@@ -2,8 +2,9 @@
 
 import contextlib
 import functools
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import psutil
@@ -18,6 +19,9 @@ from napari_xnet.models.model import CARD_FILE
 from napari_xnet.training.events import Event, Step, Watch
 from napari_xnet.training.execution import Summary, execute
 from napari_xnet.training.run import Run
+
+if TYPE_CHECKING:
+    from napari_xnet.simulation import SimulatedRadiograph
 
 
 def warm_up() -> None:
@@ -92,6 +96,66 @@ def train_run(folder: Path, progress: Reporter) -> Summary:
         progress(done, total, "Training…", event)
 
     return execute(Run.open(folder), report, control)
+
+
+@dataclass(frozen=True, eq=False)
+class SimulationJob:
+    """What to simulate.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Regions, in turn, all of them if empty; of a CT its name.
+    count, size_px, seed : int
+        How many, how long their long side, and where chance begins.
+    hu : array, shape (Z, Y, X), optional
+        A CT in Hounsfield units, instead of regions.
+    spacing_mm : tuple of float
+        Distance of its voxels along z, y and x.
+    """
+
+    names: tuple[str, ...]
+    count: int
+    size_px: int
+    seed: int
+    hu: Any = None
+    spacing_mm: tuple[float, ...] = ()
+
+    def in_memory(self) -> Self:
+        """Read the CT, which may be on disk."""
+        return self if self.hu is None else replace(self, hu=np.ascontiguousarray(self.hu))
+
+
+def simulate_radiographs(job: SimulationJob, progress: Reporter) -> "list[SimulatedRadiograph]":
+    """Simulate radiographs, each of another body.
+
+    Parameters
+    ----------
+    job : SimulationJob
+    progress : Reporter
+
+    Returns
+    -------
+    list of SimulatedRadiograph
+    """
+    from napari_xnet.simulation.anatomy import make_scene, regions
+    from napari_xnet.simulation.ct import as_volume, remove_table
+    from napari_xnet.simulation.radiograph import take, take_ct
+
+    progress(0, job.count, "Simulating…")
+    volume = None
+    if job.hu is not None:
+        volume = remove_table(as_volume(job.hu, job.spacing_mm, job.names[0]))
+    names = job.names or regions()
+    made = []
+    for number in range(job.count):
+        progress(number, job.count, "Simulating…")
+        rng = np.random.default_rng([job.seed, number])
+        if volume is not None:
+            made.append(take_ct(volume, job.names[0], job.size_px, rng))
+        else:
+            made.append(take(make_scene(names[number % len(names)], rng), job.size_px, rng))
+    return made
 
 
 def _stand_back() -> None:

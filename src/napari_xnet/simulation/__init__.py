@@ -1,6 +1,7 @@
-"""Simulated radiographs with exact labels: anatomy, thickness maps, physics, labels."""
+"""Radiographs from anatomy and physics, with exact labels. Needs the extra ``simulation``."""
 
+from napari_xnet.simulation.anatomy import regions
+from napari_xnet.simulation.dataset import write_radiographs
 from napari_xnet.simulation.radiograph import SimulatedRadiograph, simulate
-from napari_xnet.simulation.regions import REGIONS
 
-__all__ = ["REGIONS", "SimulatedRadiograph", "simulate"]
+__all__ = ["SimulatedRadiograph", "regions", "simulate", "write_radiographs"]

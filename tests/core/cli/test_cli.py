@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import psutil
 import pytest
@@ -533,3 +534,57 @@ def test_a_broken_framework_is_explained(tmp_path, radiograph):
     assert "Traceback" not in done.stderr
     assert "Keras could not be loaded on nonsense" in done.stderr
     assert (done.returncode, done.stdout) == (2, "")
+
+
+# ------------------------------------------------------------------ simulate
+
+
+def test_simulate_writes_pairs_and_a_manifest(run):
+    call = ["simulate", "-o", "made", "--count", "2", "--region", "dog tail", "--size-px", "64"]
+    code, out, _ = run(*call, "--workers", "1")
+    assert (code, out) == (0, [str(Path("made/manifest.csv"))])
+    names = sorted(path.name for path in Path("made").iterdir())
+    assert names == [
+        "000000_dog-tail.tif",
+        "000000_dog-tail_labels.tif",
+        "000001_dog-tail.tif",
+        "000001_dog-tail_labels.tif",
+        "manifest.csv",
+    ]
+    before = [(Path("made") / name).read_bytes() for name in names]
+    assert run(*call, "--workers", "1")[0] == 0
+    assert [(Path("made") / name).read_bytes() for name in names] == before
+
+
+def test_simulate_projects_a_ct(run):
+    _, y, x = np.mgrid[:40, :40, :40] - 19.5
+    hu = np.where(np.hypot(y, x) < 15, 40, -1000)
+    hu[np.hypot(y, x) < 5] = 1200
+    tifffile.imwrite("arm.tif", hu.astype(np.int16), imagej=False, metadata={"spacing": 2.0})
+    code, _, err = run("simulate", "-o", "made", "--count", "1", "--ct", "arm.tif")
+    assert code == 2
+    assert "arm.tif" in err
+
+    nibabel.save(nibabel.Nifti1Image(hu.T.astype(np.int16), np.diag([2, 2, 2, 1])), "arm.nii.gz")
+    call = ["simulate", "-o", "made", "--count", "3", "--size-px", "96", "--workers", "1"]
+    assert run(*call, "--ct", "arm.nii.gz")[0] == 0
+    labels = [tifffile.imread(path) for path in sorted(Path("made").glob("*_labels.tif"))]
+    assert len(labels) == 3
+    assert {2, 3} <= set(np.unique(np.concatenate([one.ravel() for one in labels])))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--region", "wing"], 'no region "wing"'),
+        (["--count", "0"], "count must be at least 1"),
+        (["--size-px", "3"], "between 16 and 4000 px"),
+        (["--seed", "-1"], "seed must be at least 0"),
+        (["--ct", "nothing.nii"], "nothing.nii"),
+        (["--ct", "x.nii", "--region", "hand"], "either --ct or --region"),
+    ],
+)
+def test_simulate_says_what_is_wrong(run, more, message):
+    code, out, err = run("simulate", "-o", "made", "--count", "1", *more)
+    assert (code, out) == (2, [])
+    assert message in err

@@ -1,4 +1,6 @@
-"""Whole radiographs: the simulator, and the samples that are shipped."""
+"""Whole radiographs: the simulator, many of them in a folder, and the samples that are shipped."""
+
+import csv
 
 import numpy as np
 import pytest
@@ -6,42 +8,104 @@ import tifffile
 
 import napari_xnet.simulation
 from napari_xnet.errors import XNetError
+from napari_xnet.io import read_image, read_labels
 from napari_xnet.io.samples import NAMES, sample_path
-from napari_xnet.simulation import REGIONS, simulate
+from napari_xnet.simulation import regions, simulate, write_radiographs
+from napari_xnet.simulation.radiograph import BONE_MM, SOFT_TISSUE_MM, label_map
+from napari_xnet.simulation.scenery import plain_scenery
+from napari_xnet.simulation.view import Thickness
 
 
 @pytest.fixture(scope="module")
 def hand():
-    for package in ("myo_sim", "mujoco", "trimesh", "spekpy", "xraydb"):
-        pytest.importorskip(package)
-    return simulate("hand", seed=3, size_px=160, display=False)
+    return simulate("hand", seed=3, size_px=160, display="clinical")
 
 
-def test_hand_has_all_tissues_where_they_attenuate(hand):
+def test_plain_hand_has_all_tissues_where_they_attenuate(hand):
     assert hand.image.dtype == np.uint16
     assert hand.labels.dtype == np.uint8
     assert hand.image.shape == hand.labels.shape
     assert max(hand.image.shape) == 160
-    beam, soft, bone = (hand.image[hand.labels == value].mean() for value in (1, 2, 3))
-    assert beam > 1.2 * soft > 1.4 * bone
-    assert hand.pixel_size_mm == pytest.approx(max(REGIONS["hand"].field_mm) / 160)
+    beam, soft, bone = (np.median(hand.image[hand.labels == value]) for value in (1, 2, 3))
+    assert beam < 0.5 * soft < 0.5 * bone
+    assert 0.5 < hand.pixel_size_mm < 3
+    assert (hand.region, hand.source) == ("hand", "myo-sim")
 
 
 def test_same_seed_same_radiograph(hand):
-    again = simulate("hand", seed=3, size_px=160, display=False)
+    again = simulate("hand", seed=3, size_px=160, display="clinical")
     np.testing.assert_array_equal(again.image, hand.image)
     np.testing.assert_array_equal(again.labels, hand.labels)
+    other = simulate("hand", seed=4, size_px=160, display="clinical")
+    assert (other.labels != hand.labels).any()
+
+
+def test_raw_is_the_same_with_bone_dark(hand):
+    raw = simulate("hand", seed=3, size_px=160, display="raw")
+    np.testing.assert_array_equal(raw.labels, hand.labels)
+    beam, soft, bone = (np.median(raw.image[raw.labels == value]) for value in (1, 2, 3))
+    assert beam > soft > bone
+
+
+def test_labels_follow_the_thickness():
+    bone = np.array([[0.0, 0.0, 0.0, 0.9 * BONE_MM, 1.1 * BONE_MM, 9.0]], np.float32)
+    lean = np.array([[0.0, 0.9 * SOFT_TISSUE_MM, 1.1 * SOFT_TISSUE_MM, 2.0, 0.0, 9.0]], np.float32)
+    inside = Thickness({"bone": bone, "lean": lean}, np.zeros_like(bone))
+    scenery = plain_scenery(inside)
+    assert label_map(inside, scenery).tolist() == [[1, 1, 2, 2, 3, 3]]
+    scenery.light[0, 5] = 0.1  # behind the blades
+    scenery.covered[0, 1] = True  # an implant
+    assert label_map(inside, scenery).tolist() == [[1, 3, 2, 2, 3, 1]]
 
 
 def test_unknown_region_and_silly_size_are_refused():
-    with pytest.raises(XNetError, match="hand, knee, foot"):
-        simulate("tail")
+    with pytest.raises(XNetError, match=r'no region "wing".*hand.*dog skull'):
+        simulate("wing")
     with pytest.raises(XNetError, match="between 16 and"):
         simulate("hand", size_px=100_000)
 
 
+def test_there_are_at_least_twenty_regions_of_the_human_body():
+    assert len([name for name in regions() if not name.startswith("dog")]) >= 20
+
+
 def test_public_names_exist():
     assert all(hasattr(napari_xnet.simulation, name) for name in napari_xnet.simulation.__all__)
+
+
+def test_folder_is_the_same_however_it_was_made(tmp_path):
+    seen = []
+    options = {"region_names": ["dog tail", "dog paw"], "seed": 5, "size_px": 64}
+    manifest = write_radiographs(
+        tmp_path / "a", 18, **options, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(16, 18), (18, 18)]
+    with manifest.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["region"] for row in rows] == ["dog tail"] * 16 + ["dog paw"] * 2
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    stems = [row["name"] for row in rows]
+    assert names == sorted(
+        [f"{s}{end}" for s in stems for end in (".tif", "_labels.tif")] + ["manifest.csv"]
+    )
+    for row in rows:
+        image = read_image(tmp_path / "a" / f"{row['name']}.tif")
+        labels = read_labels(tmp_path / "a" / f"{row['name']}_labels.tif")
+        assert image.data.shape == labels.shape
+        assert max(labels.shape) == 64
+        if image.pixel_size_mm:  # the reader does not believe in pixels of several mm
+            assert image.pixel_size_mm == pytest.approx([float(row["pixel_size_mm"])] * 2, rel=1e-3)
+
+    # Interrupted, and by two processes: the same bytes.
+    write_radiographs(tmp_path / "b", 18, **options)
+    changed = [tmp_path / "b" / f"{stems[3]}.tif", tmp_path / "b" / f"{stems[17]}_labels.tif"]
+    kept = (tmp_path / "b" / f"{stems[4]}.tif").stat().st_mtime_ns
+    for path in changed:
+        path.unlink()
+    write_radiographs(tmp_path / "b", 18, **options, workers=2)
+    assert (tmp_path / "b" / f"{stems[4]}.tif").stat().st_mtime_ns == kept
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", NAMES)

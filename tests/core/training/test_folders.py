@@ -64,7 +64,6 @@ def test_labels_of_segment_for_an_ome_file(folders):
 
 
 def test_a_dicom_image(folders):
-    pytest.importorskip("pydicom")
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
