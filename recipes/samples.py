@@ -14,20 +14,20 @@ from napari_xnet.io.labels import write_labels
 from napari_xnet.simulation import simulate
 
 SAMPLES = {
-    # raw signal, bone dark; display, bone bright, with blades; display with a side marker
-    "hand": {"seed": 0, "display": False},
-    "knee": {"seed": 0, "collimated": True},
-    "foot": {"seed": 0, "marker": True},
+    # name: region, seed, display
+    "hand": ("hand", 0, "raw"),
+    "knee": ("knee", 0, "clinical"),
+    "foot": ("foot from the side", 0, "clinical"),
 }
 SIZE_PX = 900
 
 home = Path(__file__).parents[1] / "src" / "napari_xnet" / "samples"
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else home
 folder.mkdir(parents=True, exist_ok=True)
-for region, options in SAMPLES.items():
-    made = simulate(region, size_px=SIZE_PX, **options)
+for name, (region, seed, display) in SAMPLES.items():
+    made = simulate(region, seed, SIZE_PX, display)
     per_cm = 10.0 / made.pixel_size_mm
-    image = folder / f"{region}.tif"
+    image = folder / f"{name}.tif"
     tifffile.imwrite(
         image,
         made.image,
@@ -38,10 +38,10 @@ for region, options in SAMPLES.items():
         resolution=(per_cm, per_cm),
         resolutionunit="CENTIMETER",
         software="napari-xnet",
-        description=f"Simulated radiograph of a {region}",
+        description=f"Simulated radiograph of a {name}",
         metadata=None,
     )
-    labels = folder / f"{region}_labels.tif"
+    labels = folder / f"{name}_labels.tif"
     write_labels(labels, made.labels, pixel_size_mm=(made.pixel_size_mm, made.pixel_size_mm))
     for path in (image, labels):
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")

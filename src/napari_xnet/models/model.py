@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,18 +66,25 @@ class Model:
         weights.load(network, path)
         return cls(card, network)
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, dtype: type[np.floating[Any]] = np.float32) -> None:
         """Save the model as a folder with ``card.json`` and ``weights.safetensors``.
 
         The folder appears whole or not at all; a model that is there already
         is replaced.
+
+        Parameters
+        ----------
+        folder : path-like
+        dtype : type
+            Of the weights on disk: ``np.float32``, or ``np.float16`` for half
+            the size.
 
         Raises
         ------
         ModelError
             If the folder cannot be written.
         """
-        data = weights.to_bytes(self.network)
+        data = weights.to_bytes(self.network, dtype)
         digest = hashlib.sha256(data).hexdigest()
         self.card = self.card.model_copy(update={"weights_sha256": digest})
         write_folder(Path(folder), {CARD_FILE: self.card.to_json().encode(), WEIGHTS_FILE: data})
