@@ -53,7 +53,7 @@ timer.start(INTERVAL_MS)
 widget.start()
 shown = []
 viewer.layers.events.inserted.connect(lambda event: shown.append(event.value))
-run_until(lambda: widget._cancel is None)
+run_until(lambda: not widget._task.is_running)
 end = time.monotonic()
 run_until(lambda: time.monotonic() > end + 0.5)
 names = [layer.name for layer in shown]

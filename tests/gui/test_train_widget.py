@@ -41,10 +41,10 @@ def dock(open_dock, wait_until):
     dock = open_dock("Train XNet")
     yield dock
     # The dock may be gone, but no training may go on in the next test.
-    cancel = dock.widget._cancel
-    if cancel:
-        cancel.set()
-        wait_until(lambda: dock.widget._cancel is None or dock.widget._life.ended, 20)
+    task = dock.widget._task
+    if task.is_running:
+        task.cancel()
+        wait_until(lambda: not task.is_running or task.dock_ended, 20)
 
 
 @pytest.fixture
@@ -500,7 +500,7 @@ def test_closing_cancels_and_leaves_a_run_to_resume(
     configure(epochs=2000)
     dock.click("start")
     wait_until(lambda: has_epoch(dock))
-    cancel = dock.widget._cancel
+    task = dock.widget._task
     pid = training_engine().pid
     if what == "dock":
         viewer.window.remove_dock_widget("all")
@@ -508,7 +508,7 @@ def test_closing_cancels_and_leaves_a_run_to_resume(
         assert [layer.name for layer in viewer.layers] == ["hand", "hand_labels"]
     else:
         viewer.close()
-        wait_until(cancel.is_set, 5)
+        wait_until(lambda: task.is_cancelling or not task.is_running, 5)
     wait_until(lambda: not training_engine()._busy.locked(), 2)
     (run,) = unfinished_runs()
     assert run.history()

@@ -4,14 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from magicgui.widgets import Container, Label
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QSizePolicy, QWidget
-
-
-class News(QObject):
-    """Carries news from a worker's thread to the window's."""
-
-    arrived = Signal(object)
 
 
 class Lifetime:

@@ -1,7 +1,6 @@
 """The dock widget *Segment radiograph*."""
 
-import threading
-from collections.abc import Callable
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,21 +13,21 @@ from magicgui.widgets import (
     PushButton,
     SpinBox,
 )
-from napari.qt.threading import thread_worker
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog
 
 from napari_xnet import tissue
-from napari_xnet.engine import Engine, Progress, shared_engine
+from napari_xnet.engine import Progress, shared_engine
 from napari_xnet.errors import Cancelled, XNetError
 from napari_xnet.inference import SIZE_RANGE_PX, Options
 from napari_xnet.io.labels import write_labels_layer
-from napari_xnet.models import DEFAULT, find_model, list_models, show_model
+from napari_xnet.models import DEFAULT, POLARITIES, find_model, list_models, show_model
 from napari_xnet.widgets import layers, memory, segment_job
 from napari_xnet.widgets.model_events import model_events
-from napari_xnet.widgets.parts import News, row, text_line
+from napari_xnet.widgets.parts import row, text_line
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.segment_job import SegmentJob, SegmentResult
+from napari_xnet.widgets.task import Task, show_failure, show_share
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
 
 if TYPE_CHECKING:
@@ -53,10 +52,7 @@ class SegmentWidget(Container[Any]):
         super().__init__()
         self._viewer = napari_viewer
         self._engine = shared_engine()
-        self._cancel: threading.Event | None = None
-        self._destroyed = False
-        self._news = News()
-        self._news.arrived.connect(self._show_progress)
+        self._task = Task(self.native, self._show_progress)
 
         self._image = ComboBox(
             name="image",
@@ -85,6 +81,13 @@ class SegmentWidget(Container[Any]):
             choices=[_THIS, _ALL],
             tooltip="Of a stack, segment the radiograph that is displayed, or all of them.",
         )
+        self._polarity = ComboBox(
+            name="polarity",
+            label="Polarity",
+            choices=[(one.capitalize(), one) for one in POLARITIES],
+            tooltip="Which way round the radiograph is. Auto: the model finds out. Choose it "
+            "yourself if bone and open beam come out swapped.",
+        )
         self._use_threshold = CheckBox(
             name="use_threshold",
             label=" ",
@@ -107,7 +110,7 @@ class SegmentWidget(Container[Any]):
             min=0,
             max=100,
             tooltip="Remove islands of bone that hold no square of this side, in pixels of the "
-            "working image (448 along the long side for the default model). 0 keeps them.",
+            "image as the network sees it. 0 keeps them.",
         )
         self._probabilities = CheckBox(
             name="probabilities",
@@ -130,6 +133,7 @@ class SegmentWidget(Container[Any]):
                 self._model,
                 self._detail,
                 self._slices,
+                self._polarity,
                 row(self._use_threshold, self._threshold, label="Tissue threshold"),
                 self._bone_cleanup_px,
                 self._probabilities,
@@ -162,7 +166,6 @@ class SegmentWidget(Container[Any]):
         self._viewer.layers.selection.events.active.connect(self._on_layer_selected)
         Preferences.on_models_folder_changed(self._model.reset_choices)
         model_events.trained.connect(self._on_model_trained)
-        self.native.destroyed.connect(self._on_destroyed)
         self._refresh()
         self._warm_up()
 
@@ -174,18 +177,17 @@ class SegmentWidget(Container[Any]):
             show_error(str(error))
             return
         memory.remember("segment", self._remembered)
-        self._cancel = threading.Event()
         self._engine.environment = Preferences.current().environment
-        worker = _work(job, self._engine, self._news.arrived.emit, self._cancel)
-        worker.returned.connect(lambda outcome: self._finish(job, *outcome))
+        self._task.start(
+            functools.partial(segment_job.run, job, self._engine),
+            functools.partial(self._finish, job),
+        )
         self._refresh()
         self._show_progress(Progress("Starting…"))
-        worker.start()
 
     def cancel(self) -> None:
         """Stop the segmentation that is running; no layer changes."""
-        if self._cancel:
-            self._cancel.set()
+        self._task.cancel()
 
     def save(self) -> None:
         """Ask for a file name and save the labels."""
@@ -232,6 +234,7 @@ class SegmentWidget(Container[Any]):
             options=Options(
                 soft_tissue_threshold=self._threshold.value if self._use_threshold.value else None,
                 bone_cleanup_px=self._bone_cleanup_px.value,
+                polarity=self._polarity.value,
                 size_px=int(np.clip(size_px * DETAILS[self._detail.value], *SIZE_RANGE_PX)),
                 memory_mb=preferences.memory_mb,
             ),
@@ -241,24 +244,14 @@ class SegmentWidget(Container[Any]):
     def _finish(
         self, job: SegmentJob, result: SegmentResult | None, error: Exception | None
     ) -> None:
-        if self._destroyed:
-            return
-        self._cancel = None
         self._refresh()
         if result:
             with no_garbage_collection():
                 self._show_result(job, result)
             return
-        self._status.value = "Not segmented."
-        match error:
-            case Cancelled():
-                self._status.value = "Cancelled: no layer was changed."
-            case XNetError():
-                show_error(str(error))
-            case MemoryError():
-                show_error("There is not enough memory for this: segment fewer slices at once.")
-            case Exception():
-                raise error
+        cancelled = isinstance(error, Cancelled)
+        self._status.value = "Cancelled: no layer was changed." if cancelled else "Not segmented."
+        show_failure(error, "There is not enough memory for this: segment fewer slices at once.")
 
     def _show_result(self, job: SegmentJob, result: SegmentResult) -> None:
         shape = job.radiographs.shape
@@ -283,20 +276,11 @@ class SegmentWidget(Container[Any]):
             show_info(note)
 
     def _show_progress(self, news: Progress) -> None:
-        if self._cancel is None or self._destroyed:
-            return
-        cancelling = self._cancel.is_set()
         message = news.message
         if news.total > 1:
             message = f"Slice {min(int(news.done) + 1, news.total)} of {news.total}: {message}"
-        self._status.value = "Cancelling…" if cancelling else message
-        # A bar without a maximum says "busy".
-        self._progress.max = 100 if news.total else 0
-        self._progress.value = int(100 * news.done / news.total) if news.total else 0
-
-    def _on_destroyed(self) -> None:
-        self._destroyed = True
-        self.cancel()
+        self._status.value = "Cancelling…" if self._task.is_cancelling else message
+        show_share(self._progress, news)
 
     def _on_layers_changed(self) -> None:
         self._image.reset_choices()
@@ -308,7 +292,7 @@ class SegmentWidget(Container[Any]):
             self._image.value = active
 
     def _on_model_trained(self, name: str) -> None:
-        if self._destroyed:
+        if self._task.dock_ended:
             return
         self._model.reset_choices()
         if name in self._model.choices:
@@ -316,7 +300,7 @@ class SegmentWidget(Container[Any]):
 
     def _refresh(self) -> None:
         layer = self._image.value
-        running = self._cancel is not None
+        running = self._task.is_running
         self._slices.enabled = layer is not None and layer.ndim > 2
         self._threshold.enabled = self._use_threshold.value
         self._run_button.enabled = layer is not None and not running
@@ -326,19 +310,3 @@ class SegmentWidget(Container[Any]):
             self._status.value = "No image open: File > Open Sample > XNet."
         elif self._status.value.startswith("No image"):
             self._status.value = ""
-
-
-@thread_worker
-def _work(
-    job: SegmentJob,
-    engine: Engine,
-    report: Callable[[Progress], None],
-    cancel: threading.Event,
-) -> tuple[SegmentResult | None, Exception | None]:
-    # Errors are returned: thread_worker swallows some kinds of exceptions.
-    try:
-        while (warming := warm_up_labels()).is_alive() and not cancel.is_set():
-            warming.join(0.05)
-        return segment_job.run(job, engine, report, cancel), None
-    except Exception as error:
-        return None, error

@@ -17,8 +17,9 @@ from napari_xnet.engine.tasks import SimulationJob, simulate_radiographs
 from napari_xnet.errors import Cancelled, ImageError, XNetError
 from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.widgets import painted
-from napari_xnet.widgets.parts import Lifetime, News, row, text_line
+from napari_xnet.widgets.parts import row, text_line
 from napari_xnet.widgets.preferences import Preferences
+from napari_xnet.widgets.task import Task, show_failure, show_share
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
 
 if TYPE_CHECKING:
@@ -44,10 +45,8 @@ class SimulateWidget(Container[Any]):
         super().__init__()
         self._viewer = napari_viewer
         self._engine = shared_engine()
-        self._cancel: threading.Event | None = None
-        self._life = Lifetime(self.native, self.cancel)
-        self._news = News()
-        self._news.arrived.connect(self._show_progress)
+        self._task = Task(self.native, self._show_progress)
+        self._to_add: list[SimulatedRadiograph] = []
         self._regions: tuple[str, ...] = ()
 
         self._anatomy = ComboBox(
@@ -101,18 +100,15 @@ class SimulateWidget(Container[Any]):
         except XNetError as error:
             show_error(str(error))
             return
-        self._cancel = threading.Event()
         self._engine.environment = Preferences.current().environment
-        worker = _work(job, self._engine, self._news.arrived.emit, self._cancel)
-        worker.returned.connect(lambda outcome: self._finish(*outcome))
+        self._task.start(functools.partial(_simulate, job, self._engine), self._finish)
         self._refresh()
         self._show_progress(Progress("Starting…"))
-        worker.start()
 
     def cancel(self) -> None:
-        """Stop; no layer is added."""
-        if self._cancel:
-            self._cancel.set()
+        """Stop; no further layer is added."""
+        self._task.cancel()
+        self._to_add.clear()
 
     def _volumes(self) -> list[Image]:
         return [
@@ -140,70 +136,61 @@ class SimulateWidget(Container[Any]):
         return SimulationJob((chosen.name,), *numbers, hu=data, spacing_mm=spacing)
 
     def _finish(self, made: "list[SimulatedRadiograph] | None", error: Exception | None) -> None:
-        if self._life.ended:
-            return
         if made:
-            self._add(made, len(made))
+            self._to_add = made
+            self._add(len(made))
             return
-        self._cancel = None
         self._refresh()
-        self._status.value = "Nothing was made."
-        match error:
-            case Cancelled():
-                self._status.value = "Cancelled: no layer was added."
-            case XNetError():
-                show_error(str(error))
-            case MemoryError():
-                show_error("There is not enough memory for this: make fewer or smaller ones.")
-            case Exception():
-                raise error
+        cancelled = isinstance(error, Cancelled)
+        self._status.value = "Cancelled: no layer was added." if cancelled else "Nothing was made."
+        show_failure(error, "There is not enough memory for this: make fewer or smaller ones.")
 
-    def _add(self, made: "list[SimulatedRadiograph]", count: int) -> None:
+    def _add(self, count: int, added: int = 0) -> None:
         """Add one radiograph, then the others: each takes napari a while."""
-        if self._life.ended:
+        if self._task.dock_ended:
             return
-        if not made or (self._cancel and self._cancel.is_set()):
-            self._cancel = None
+        if not self._to_add:
             self._refresh()
-            self._status.value = f"Made {count - len(made)} radiographs with their labels."
+            self._status.value = f"Made {added} radiographs with their labels."
             return
-        one, rest = made[0], made[1:]
+        one = self._to_add.pop(0)
+        last = not self._to_add
         size = (one.pixel_size_mm, one.pixel_size_mm)
-        place = {"scale": size, "units": ("mm", "mm"), "visible": not rest}
-        name = f"{one.region} {count - len(rest)}"
+        place = {"scale": size, "units": ("mm", "mm"), "visible": last}
+        name = f"{one.region} {added + 1}"
         with no_garbage_collection():
             image = self._viewer.add_image(one.image, name=name, **place)
             labels = self._viewer.add_labels(
                 one.labels, name=f"{name}_labels", **tissue_appearance(), **place
             )
         painted.mark_painting(labels, image)
-        if not rest:
+        if last:
             self._viewer.reset_view()
-        QTimer.singleShot(_POLL_MS, functools.partial(self._add, rest, count))
+        self._show_progress(Progress("Adding layers…", added + 1, count))
+        QTimer.singleShot(_POLL_MS, functools.partial(self._add, count, added + 1))
 
     def _show_progress(self, news: Progress) -> None:
-        if self._cancel is None or self._life.ended:
-            return
-        self._status.value = "Cancelling…" if self._cancel.is_set() else news.message
-        # A bar without a maximum says "busy".
-        self._progress.max = 100 if news.total else 0
-        self._progress.value = int(100 * news.done / news.total) if news.total else 0
+        self._status.value = "Cancelling…" if self._task.is_cancelling else news.message
+        show_share(self._progress, news)
 
     def _on_layers_changed(self) -> None:
-        if self._life.ended:
+        if self._task.dock_ended:
             return
         known = set(map(str, self._anatomy.choices))
         self._anatomy.reset_choices()
-        if any(str(one) not in known for one in self._volumes()) and self._cancel is None:
+        if any(str(one) not in known for one in self._volumes()) and not self._is_busy():
             self._propose()
 
+    def _is_busy(self) -> bool:
+        return self._task.is_running or bool(self._to_add)
+
     def _on_regions(self, regions: tuple[str, ...]) -> None:
-        if not self._life.ended:
+        if not self._task.dock_ended:
             self._regions = regions
             self._anatomy.reset_choices()
 
     def _refresh(self) -> None:
-        running = self._cancel is not None
+        running = self._is_busy()
         self._run_button.enabled = not running
         self._cancel_button.enabled = running
         self._progress.visible = running
@@ -217,18 +204,14 @@ def _list_regions() -> tuple[str, ...]:
     return regions()
 
 
-@thread_worker
-def _work(
+def _simulate(
     job: SimulationJob,
     engine: Engine,
     report: Callable[[Progress], None],
     cancel: threading.Event,
-) -> "tuple[list[SimulatedRadiograph] | None, Exception | None]":
-    # Errors are returned: thread_worker swallows some kinds of exceptions.
-    try:
-        while (warming := warm_up_labels()).is_alive() and not cancel.is_set():
-            warming.join(0.05)
-        job = job.in_memory()
-        return engine.run(simulate_radiographs, job, report=report, cancel=cancel), None
-    except Exception as error:
-        return None, error
+) -> "list[SimulatedRadiograph]":
+    job = job.in_memory()
+    made: list[SimulatedRadiograph] = engine.run(
+        simulate_radiographs, job, report=report, cancel=cancel
+    )
+    return made

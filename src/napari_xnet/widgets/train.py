@@ -29,8 +29,9 @@ from napari_xnet.widgets.curves import Curves, warm_up_curves
 from napari_xnet.widgets.live_prediction import LivePrediction
 from napari_xnet.widgets.painted import Painted
 from napari_xnet.widgets.pairs_table import NO_IMAGE, PairsTable
-from napari_xnet.widgets.parts import Lifetime, News, row, text_line
+from napari_xnet.widgets.parts import row, text_line
 from napari_xnet.widgets.preferences import Preferences
+from napari_xnet.widgets.task import Task, show_failure, show_share
 from napari_xnet.widgets.train_job import Source, TrainJob
 from napari_xnet.widgets.train_settings import TrainSettings
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
@@ -57,14 +58,11 @@ class TrainWidget(QScrollArea):
         super().__init__()
         self._viewer = napari_viewer
         self._engine = training_engine()
-        self._cancel: threading.Event | None = None
+        self._task = Task(self, self._on_news)
         self._stopping = False
         self._run: Run | None = None
         self._device = ""
         self._unfinished: list[Run] = []
-        self._life = Lifetime(self, self.cancel)
-        self._news = News()
-        self._news.arrived.connect(self._on_news)
         self._keys: painting.ClassKeys | None = painting.ClassKeys(napari_viewer)
 
         self._table = PairsTable(napari_viewer)
@@ -135,7 +133,7 @@ class TrainWidget(QScrollArea):
 
     def new_labels(self) -> None:
         """Make a Labels layer to paint on for the image of the current row, or select it."""
-        if self._life.ended:
+        if self._task.dock_ended:
             return
         image = self._table.current_image()
         if image is None:
@@ -213,7 +211,7 @@ class TrainWidget(QScrollArea):
 
     def stop_and_keep(self) -> None:
         """End the training soon and keep the best model so far."""
-        if self._cancel:
+        if self._task.is_running:
             self._stopping = True
             self._engine.tell(Stop())
             self._status.value = "Stopping, to keep the best model so far…"
@@ -221,8 +219,7 @@ class TrainWidget(QScrollArea):
 
     def cancel(self) -> None:
         """End the training; the run can be resumed."""
-        if self._cancel:
-            self._cancel.set()
+        self._task.cancel()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """As wide as it needs; where it is not so high, the dock scrolls."""
@@ -308,22 +305,17 @@ class TrainWidget(QScrollArea):
 
     def _begin(self, prepare: "_Prepare") -> None:
         self._hide_preview()
-        self._cancel = threading.Event()
         self._stopping = False
         self._run = None
         self._device = ""
         self._engine.environment = Preferences.current().environment
         if self._curves:
             self._curves.set_history([])
-        worker = _work(prepare, self._engine, self._news.arrived.emit, self._cancel)
-        worker.returned.connect(lambda outcome: self._finish(*outcome))
+        self._task.start(functools.partial(_train, prepare, self._engine), self._finish)
         self._show_progress(Progress("Starting…"))
         self._refresh()
-        worker.start()
 
     def _on_news(self, news: "Progress | Run") -> None:
-        if self._cancel is None or self._life.ended:
-            return
         if isinstance(news, Run):
             self._run = news
             # Now, while the engine reads the run: as soon as it learns, the window is slower.
@@ -348,26 +340,23 @@ class TrainWidget(QScrollArea):
         self._show_progress(news)
 
     def _prepare_live(self) -> None:
-        if self._cancel is not None and not self._life.ended:
+        if self._task.is_running and not self._task.dock_ended:
             self._live.prepare()
 
     def _show_progress(self, news: Progress) -> None:
-        assert self._cancel is not None
-        done, total, text = news.done, news.total, news.message
+        text = news.message
         if isinstance(news.detail, Started):
             text = self._device
         elif isinstance(step := news.detail, Step):
             known = math.isfinite(step.seconds_left)
             left = f"{_duration(step.seconds_left)} left, " if known else ""
             text = f"Epoch {step.epoch} of {step.epochs}, {left}{self._device}"
-        if self._cancel.is_set():
+        if self._task.is_cancelling:
             text = "Cancelling…"
         elif self._stopping:
             text = "Stopping, to keep the best model so far…"
         self._status.value = text
-        # A bar without a maximum says "busy".
-        self._progress.max = 1000 if total else 0
-        self._progress.value = int(1000 * done / total) if total else 0
+        show_share(self._progress, news)
 
     def _show_curves(self) -> Curves:
         if self._curves is None:
@@ -380,9 +369,6 @@ class TrainWidget(QScrollArea):
         return self._curves
 
     def _finish(self, summary: Summary | None, error: Exception | None) -> None:
-        if self._life.ended:
-            return
-        self._cancel = None
         self._live.stop()
         self._look_for_runs()
         if summary:
@@ -400,16 +386,9 @@ class TrainWidget(QScrollArea):
 
     def _show_failure(self, error: Exception | None) -> None:
         kept = " Resume… goes on from the last epoch." if self._run else ""
-        self._status.value = f"Not trained.{kept}"
-        match error:
-            case Cancelled():
-                self._status.value = f"Cancelled.{kept}"
-            case XNetError():
-                show_error(str(error))
-            case MemoryError():
-                show_error("There is not enough memory for this: train on fewer pairs at once.")
-            case Exception():
-                raise error
+        cancelled = isinstance(error, Cancelled)
+        self._status.value = f"{'Cancelled' if cancelled else 'Not trained'}.{kept}"
+        show_failure(error, "There is not enough memory for this: train on fewer pairs at once.")
 
     def _import_mask(self, image: Image, convention: str) -> None:
         path = importing.ask_for_mask(self)
@@ -423,39 +402,34 @@ class TrainWidget(QScrollArea):
     def _show_mask(
         self, image: Image, labels: NDArray[np.uint8] | None, error: Exception | None
     ) -> None:
-        if self._life.ended or image not in self._viewer.layers:
+        if self._task.dock_ended or image not in self._viewer.layers:
             return
         if labels is not None:
             self._hide_preview()
             with no_garbage_collection():
                 layer = painting.add_painting(self._viewer, image, labels)
             self._table.choose(image, layer)
-        elif isinstance(error, XNetError):
-            show_error(str(error))
-        elif error:
-            raise error
+        else:
+            show_failure(error, "There is not enough memory to read this mask.")
 
     def _show_preview(
         self, image: Any, mosaic: preview.Mosaic | None, error: Exception | None
     ) -> None:
-        if self._life.ended or not self._preview_button.value:
+        if self._task.dock_ended or not self._preview_button.value:
             return
         if mosaic is not None and image in self._viewer.layers:
             with no_garbage_collection():
                 self._mosaic.show(mosaic, image)
             return
         self._preview_button.value = False
-        if isinstance(error, XNetError):
-            show_error(str(error))
-        elif error:
-            raise error
+        show_failure(error, "There is not enough memory for a preview of this pair.")
 
     def _hide_preview(self) -> None:
         self._preview_button.value = False
         self._mosaic.hide()
 
     def _on_layer_removed(self, event: Event) -> None:
-        if not self._life.ended and event.value in self._mosaic:  # by the user
+        if not self._task.dock_ended and event.value in self._mosaic:  # by the user
             QTimer.singleShot(0, self._hide_preview)
 
     def _look_for_runs(self) -> None:
@@ -464,18 +438,18 @@ class TrainWidget(QScrollArea):
         worker.start()
 
     def _on_runs(self, runs: Sequence[Run]) -> None:
-        if not self._life.ended:
+        if not self._task.dock_ended:
             self._unfinished = list(runs)
             self._refresh()
 
     def _on_models_folder_changed(self) -> None:
-        if not self._life.ended:
+        if not self._task.dock_ended:
             self._settings.refresh_models()
 
     def _refresh(self) -> None:
-        if self._life.ended:
+        if self._task.dock_ended:
             return
-        running = self._cancel is not None
+        running = self._task.is_running
         advice = self._table.advice()
         self._advice.value = advice
         self._advice.native.setVisible(bool(advice))
@@ -495,23 +469,17 @@ class TrainWidget(QScrollArea):
 _Prepare = Callable[[Callable[[Progress], None], threading.Event], Run]
 
 
-@thread_worker
-def _work(
+def _train(
     prepare: _Prepare,
     engine: Engine,
     tell: Callable[[Progress | Run], None],
     cancel: threading.Event,
-) -> tuple[Summary | None, Exception | None]:
-    # Errors are returned: thread_worker swallows some kinds of exceptions.
-    try:
-        run = prepare(tell, cancel)
-        for warming in (warm_up_labels(), warm_up_curves()):
-            while warming.is_alive() and not cancel.is_set():
-                warming.join(0.05)
-        tell(run)
-        return train_job.run(run, engine, tell, cancel), None
-    except Exception as error:
-        return None, error
+) -> Summary:
+    run = prepare(tell, cancel)
+    while (warming := warm_up_curves()).is_alive() and not cancel.is_set():
+        warming.join(0.05)
+    tell(run)
+    return train_job.run(run, engine, tell, cancel)
 
 
 @thread_worker
