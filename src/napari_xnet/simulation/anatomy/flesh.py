@@ -473,7 +473,7 @@ def grow(
         if mass.full_mm is not None:
             np.minimum(lean[box], whole + mass.full_mm, out=lean[box])
         np.minimum(skin[box], whole - mass.fat_mm * build.fat * uneven[box], out=skin[box])
-    skin = _closed(skin, spacing, 3.0 * spacing)
+    skin = _closed(skin, spacing, spacing)
     bone = _distance(_voxels(np.concatenate(list(surfaces.values())), grid), spacing)
     skin = ndimage.gaussian_filter(np.clip(skin, -8 * spacing, 8 * spacing), 1.3)
     skin = np.minimum(skin, bone - max(_CLEAR_MM, 0.8 * spacing))

@@ -21,9 +21,8 @@ _REACH = 0.72
 """How far from the middle a field may show something, of its long side: off centre, turned."""
 _DEEPEST_MM = 330.0
 """How far from the middle along the beam there may be something."""
-_VOXELS = 180_000
-"""Of the flesh."""
 _FINEST_MM = 0.7
+"""Voxels of the flesh."""
 _MANY = (9, 34)
 """More bones than this are made less fine."""
 
@@ -107,6 +106,9 @@ class HumanRegion:
         Whether there is one on each side of the body.
     beside : str
         Masses that are there now and then in frontal views.
+    voxels : int
+        How many the flesh is made of: more where it has gaps as narrow as
+        those between fingers.
     """
 
     parts: str
@@ -119,6 +121,7 @@ class HumanRegion:
     beam: Callable[[Skeleton], FloatArray] = _back
     paired: bool = True
     beside: str = ""
+    voxels: int = 180_000
 
 
 _SIDES = {"arm": "hand", "leg": "foot"}
@@ -133,10 +136,10 @@ _HAND: Mapping[str, tuple[float, float]] = {
     "cmc_abduction": (-0.45, 0.3),
     "mp_flexion_r": (-0.4, 0.2),
     "ip_flexion_r": (-0.5, 0.2),
-    "mcp2_abduction_r": (-0.05, 0.22),
+    "mcp2_abduction_r": (-0.03, 0.3),
     "mcp3_abduction_r": (-0.06, 0.06),
-    "mcp4_abduction_r": (-0.18, 0.02),
-    "mcp5_abduction_r": (-0.26, 0.0),
+    "mcp4_abduction_r": (-0.26, 0.0),
+    "mcp5_abduction_r": (-0.48, -0.05),
     **dict.fromkeys(
         (
             *(f"mcp{n}_flexion_r" for n in "2345"),
@@ -197,6 +200,7 @@ REGIONS: Mapping[str, HumanRegion] = MappingProxyType(
             (42, 58),
             _HAND,
             _palm,
+            voxels=600_000,
         ),
         "thumb": HumanRegion(
             "hand",
@@ -207,16 +211,18 @@ REGIONS: Mapping[str, HumanRegion] = MappingProxyType(
             (42, 58),
             _HAND,
             _palm,
+            voxels=600_000,
         ),
         "hand": HumanRegion(
             "hand arm",
-            _at("3mc_r", 0.9),
+            _at("3mc_r", 0.0),
             (_at("3proxph_r"), _at("capitate_r")),
             (120, 260),
             _AP + _OBLIQUE + ((-100.0, -80.0),),
             (42, 60),
             _HAND,
             _palm,
+            voxels=1_000_000,
         ),
         "wrist": HumanRegion(
             "hand arm",
@@ -227,6 +233,7 @@ REGIONS: Mapping[str, HumanRegion] = MappingProxyType(
             (45, 62),
             _HAND,
             _palm,
+            voxels=600_000,
         ),
         "forearm": HumanRegion(
             "hand arm",
@@ -533,7 +540,7 @@ def human_scene(region: str, rng: np.random.Generator) -> Scene:
     masses = _masses(body, parts, build, axes)
     low, top = flesh.extent(body, masses, surfaces, build)
     low, top = np.maximum(low, -high), np.minimum(top, high)
-    spacing = max(float((np.prod(top - low) / _VOXELS) ** (1 / 3)), _FINEST_MM)
+    spacing = max(float((np.prod(top - low) / spec.voxels) ** (1 / 3)), _FINEST_MM)
     grid = Grid.around(low, top, spacing)
     solids = flesh.grow(body, masses, surfaces, grid, build, rng)
     if "trunk" in parts:
