@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="P",
         help="soft tissue only where its probability is above P, else the likelier of the others",
     )
+    segment.add_argument(
+        "--polarity",
+        choices=[one.replace(" ", "-") for one in models.POLARITIES],
+        default=models.POLARITIES[0],
+        help="which way round the radiographs are, should the model take one for its negative",
+    )
     segment.set_defaults(run=_segment)
 
     _add_train(commands)
@@ -233,6 +239,7 @@ def _simulate(call: argparse.Namespace) -> int:
 
 
 def _segment(call: argparse.Namespace) -> int:
+    from napari_xnet.inference import Options
     from napari_xnet.inference.files import segment_file
 
     paths = []
@@ -258,6 +265,9 @@ def _segment(call: argparse.Namespace) -> int:
     _say("Loading TensorFlow…")
     model = models.load_model(call.model)
 
+    options = Options(
+        soft_tissue_threshold=call.soft_tissue_threshold, polarity=call.polarity.replace("-", " ")
+    )
     failed = 0
     for number, path in enumerate(paths, start=1):
         _say(f"[{number}/{len(paths)}] {path}")
@@ -267,7 +277,7 @@ def _segment(call: argparse.Namespace) -> int:
                 call.output,
                 model,
                 probabilities=call.probabilities,
-                soft_tissue_threshold=call.soft_tissue_threshold,
+                options=options,
                 progress=_show_progress,
                 note=_say,
             )

@@ -257,6 +257,21 @@ def test_save_button_writes_the_labels(viewer, dock, segment, notifications, mon
         assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.PALETTE
 
 
+def test_a_polarity_that_is_not_that_of_the_radiograph_swaps_the_classes(
+    viewer, dock, segment, hand
+):
+    viewer.add_image(hand, name="hand")
+    found = {}
+    for polarity in ("bone dark", "bone bright", "auto"):  # the sample is bone dark
+        dock["polarity"].value = polarity
+        segment()
+        found[polarity] = np.array(labels_of(viewer)[-1].data)
+    beam = tissue.OPEN_BEAM.value
+    assert (found["bone dark"][:20] == beam).mean() > 0.9
+    assert (found["bone bright"][:20] == beam).mean() < 0.1
+    np.testing.assert_array_equal(found["auto"], found["bone dark"])
+
+
 def test_detail_and_preference_set_the_working_size(viewer, dock, segment):
     image = tifffile.imread(sample_path("hand"))
     viewer.add_image(image, name="hand")
@@ -394,9 +409,9 @@ def test_closing_the_window_during_a_run_cancels_it(viewer, dock, wait_until, ha
     viewer.add_image(np.concatenate([hand[np.newaxis]] * 200), name="stack")
     dock["slices"].value = "All slices"
     dock.click("run")
-    cancel = dock.widget._cancel
+    task = dock.widget._task
     viewer.close()
-    wait_until(cancel.is_set, 5)
+    wait_until(lambda: task.is_cancelling or not task.is_running, 5)
 
 
 def test_closing_the_dock_during_a_run_lets_it_finish(viewer, dock, wait_until, hand):

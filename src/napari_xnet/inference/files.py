@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari_xnet.errors import ImageError
-from napari_xnet.inference.segment import Progress, segment
+from napari_xnet.inference.segment import Options, Progress, segment
 from napari_xnet.io import read_image, write_labels, write_probabilities
 from napari_xnet.io.labels import may_be_corrected
 from napari_xnet.models import Model
@@ -35,7 +35,7 @@ def segment_file(
     model: Model,
     *,
     probabilities: bool = False,
-    soft_tissue_threshold: float | None = None,
+    options: Options | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> list[Path]:
@@ -51,8 +51,8 @@ def segment_file(
     model : Model
     probabilities : bool
         Also write ``<stem>_probabilities.tif`` (float32, class axis first).
-    soft_tissue_threshold : float in [0, 1], optional
-        See `postprocess.label`.
+    options : Options, optional
+        How to segment.
     progress, note : callable, optional
         See `segment`; `note` is called with sentences on how the image was
         read.
@@ -75,13 +75,7 @@ def segment_file(
             "this command: move it, or choose another folder."
         )
     radiograph = read_image(path)
-    result = segment(
-        radiograph.data,
-        model,
-        rgb=radiograph.rgb,
-        soft_tissue_threshold=soft_tissue_threshold,
-        progress=progress,
-    )
+    result = segment(radiograph.data, model, rgb=radiograph.rgb, options=options, progress=progress)
     if note:
         for sentence in result.notes:
             note(f"    {sentence}")

@@ -13,7 +13,7 @@ from napari_xnet import tissue
 from napari_xnet.errors import ImageError
 from napari_xnet.imaging import EdgeAwareUpsampling, WorkingImage, as_array
 from napari_xnet.inference.postprocess import label, remove_bone_islands
-from napari_xnet.models import DEFAULT, Model, Preprocessing, load_model
+from napari_xnet.models import DEFAULT, POLARITIES, Model, Polarity, Preprocessing, load_model
 
 Progress = Callable[[float, int], None]
 """``progress(done, total)`` in slices and parts of them; may raise to stop the work."""
@@ -36,6 +36,9 @@ class Options:
         0 for none.
     size_px : int, optional
         Long side of the working image, that of the model's card if None.
+    polarity : {"auto", "bone bright", "bone dark"}
+        Which way round the radiograph is, where the model needs to know;
+        ``"auto"``: the way of which it is surer, for each radiograph.
     memory_mb : int
         About how much memory the network may use at once, which bounds the
         number of slices in a batch.
@@ -49,6 +52,7 @@ class Options:
     soft_tissue_threshold: float | None = None
     bone_cleanup_px: int = 0
     size_px: int | None = None
+    polarity: Polarity = "auto"
     memory_mb: int = 1024
 
     def __post_init__(self) -> None:
@@ -61,6 +65,10 @@ class Options:
         if self.size_px is not None and not smallest <= self.size_px <= largest:
             raise ValueError(
                 f"The working size must be {smallest} to {largest} px, not {self.size_px}."
+            )
+        if self.polarity not in POLARITIES:
+            raise ValueError(
+                f'The polarity must be one of {", ".join(POLARITIES)}, not "{self.polarity}".'
             )
 
 
@@ -142,7 +150,7 @@ def segment(
         rows; what it raises stops the work.
     **choices
         Fields of `Options`: `soft_tissue_threshold`, `bone_cleanup_px`,
-        `size_px`, `memory_mb`.
+        `size_px`, `polarity`, `memory_mb`.
 
     Returns
     -------
@@ -229,7 +237,8 @@ def _predict(
     preprocessing = model.card.preprocessing
     size_px = options.size_px or preprocessing.size_px
     workings = [preprocessing.working_image(page, size_px) for page in pages]
-    predicted = model.predict(np.stack([working.data for working in workings]))
+    batch = np.stack([working.data for working in workings])
+    predicted = model.predict(batch, options.polarity)
     for page, working, probabilities in zip(pages, workings, predicted, strict=True):
         height, width = working.content
         probabilities = probabilities[:height, :width]

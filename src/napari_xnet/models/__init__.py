@@ -2,6 +2,7 @@
 
 from napari_xnet.models.card import Architecture, ModelCard, Preprocessing
 from napari_xnet.models.model import Model
+from napari_xnet.models.prediction import POLARITIES, Polarity
 from napari_xnet.models.store import (
     DEFAULT,
     check_new_name,
@@ -17,9 +18,11 @@ from napari_xnet.models.store import (
 
 __all__ = [
     "DEFAULT",
+    "POLARITIES",
     "Architecture",
     "Model",
     "ModelCard",
+    "Polarity",
     "Preprocessing",
     "check_new_name",
     "export_model",

@@ -15,6 +15,7 @@ LARGEST_CARD_BYTES = 2**20
 
 _Width = Annotated[int, Field(ge=1, le=2048)]
 _Percentile = Annotated[float, Field(ge=0, le=100)]
+_Scale = Annotated[float, Field(ge=0.125, le=4)]
 
 
 class _Part(BaseModel):
@@ -49,7 +50,9 @@ class Preprocessing(_Part):
     """How a radiograph becomes the working image; the fields are those of `imaging.working_image`.
 
     With ``polarity="both"`` the network sees the working image and its
-    negative, and their probabilities are averaged.
+    negative, and their probabilities are averaged. With ``"bone bright"`` it
+    has never seen a dark bone: it sees the image or its negative, whichever
+    it is surer of, see `prediction.turned`.
     """
 
     size_px: int = Field(default=448, ge=8, le=8192, description="Long side of the working image.")
@@ -59,15 +62,27 @@ class Preprocessing(_Part):
     scaling: Literal["standard", "unit"] = Field(
         default="standard", description="standard: zero mean, unit variance; unit: from 0 to 1."
     )
-    polarity: Literal["as is", "both"] = Field(
-        default="both", description="both: the mean of what it says of the image and its negative."
+    polarity: Literal["as is", "both", "bone bright"] = Field(
+        default="both",
+        description="both: the mean of what it says of the image and its negative; bone bright: "
+        "images are turned so that bone is bright.",
+    )
+    scales: tuple[_Scale, ...] = Field(
+        default=(1.0,),
+        min_length=1,
+        max_length=4,
+        description="Sizes of which the mean is taken, relative to that of the working image.",
+    )
+    mirrored: bool = Field(
+        default=False,
+        description="Whether the mean is also taken over the image and its three mirror images.",
     )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.percentiles[0] >= self.percentiles[1]:
             raise ValueError("the percentiles must rise")
-        if self.scaling == "unit" and self.polarity == "both":
+        if self.scaling == "unit" and self.polarity != "as is":
             raise ValueError('the negative of an image scaled to [0, 1] is none: polarity "as is"')
         return self
 

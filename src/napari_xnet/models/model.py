@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_xnet.errors import ModelError
 from napari_xnet.models import weights
 from napari_xnet.models.card import ModelCard
+from napari_xnet.models.prediction import Polarity, predict
 
 if TYPE_CHECKING:
     from napari_xnet.backend import keras
@@ -89,29 +90,24 @@ class Model:
         self.card = self.card.model_copy(update={"weights_sha256": digest})
         write_folder(Path(folder), {CARD_FILE: self.card.to_json().encode(), WEIGHTS_FILE: data})
 
-    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(
+        self, images: NDArray[np.float32], polarity: Polarity = "auto"
+    ) -> NDArray[np.float32]:
         """Class probabilities of working images.
 
         Parameters
         ----------
         images : ndarray of float32, shape (N, H, W)
             Working images of one size, H and W multiples of 8.
+        polarity : {"auto", "bone bright", "bone dark"}
+            See `prediction.predict`.
 
         Returns
         -------
         ndarray of float32, shape (N, H, W, 3)
             Probabilities in the order of `tissue.CLASSES`.
         """
-        from napari_xnet.backend import keras
-
-        batch = images[..., np.newaxis]
-        result: NDArray[np.float32] = keras.ops.convert_to_numpy(
-            self.network(batch, training=False)
-        )
-        if self.card.preprocessing.polarity == "both":
-            negative = keras.ops.convert_to_numpy(self.network(-batch, training=False))
-            result = (result + negative) / 2
-        return result
+        return predict(self.network, images, self.card.preprocessing, polarity)
 
 
 def build(card: ModelCard, dtype: str | None = None) -> "keras.Model":

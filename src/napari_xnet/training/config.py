@@ -98,7 +98,9 @@ class Augmentation(_Part):
     brightness: float = Field(
         default=0.2, ge=0, description="Largest shift that goes with it, in standard deviations."
     )
-    inversion_probability: _Share = Field(default=0.5, description="Polarity inverted.")
+    inversion_probability: _Share = Field(
+        default=0.5, description="Polarity inverted; never if the network knows bright bones alone."
+    )
     noise_probability: _Share = Field(default=0.3, description="Gaussian noise.")
     noise_sigma: tuple[float, float] = Field(
         default=(0.0, 0.15), description="In standard deviations of the image."
@@ -251,6 +253,11 @@ class TrainingConfig(_Part):
     precision: Literal["auto", "float32", "mixed_bfloat16"] = Field(
         default="auto", description="auto: mixed_bfloat16 where the hardware is fast at it."
     )
+
+    def without_inversion(self) -> Self:
+        """Return the same without inverted polarity."""
+        augmentation = self.augmentation.model_copy(update={"inversion_probability": 0.0})
+        return self.model_copy(update={"augmentation": augmentation})
 
     @classmethod
     def parse(cls, values: Any, base: "TrainingConfig | None" = None) -> Self:

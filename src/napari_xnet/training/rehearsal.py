@@ -5,6 +5,7 @@ from napari_xnet.io import read_image, read_labels
 from napari_xnet.io.samples import NAMES, labels_path, sample_path
 from napari_xnet.models import Preprocessing
 from napari_xnet.training.examples import Example
+from napari_xnet.training.orientation import turn
 
 
 def rehearsal_examples(preprocessing: Preprocessing, size_px: int | None = None) -> list[Example]:
@@ -26,5 +27,6 @@ def rehearsal_examples(preprocessing: Preprocessing, size_px: int | None = None)
     for name in NAMES:
         working = preprocessing.working_image(read_image(sample_path(name)).data, size_px)
         labels = working_labels(read_labels(labels_path(name)), working)
-        examples.append(Example(name, "", working.unpadded, labels, labels))
+        example = Example(name, "", working.unpadded, labels, labels)
+        examples.append(turn(example) if preprocessing.polarity == "bone bright" else example)
     return examples

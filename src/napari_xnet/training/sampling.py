@@ -166,7 +166,8 @@ def _painted(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return (labels >= tissue.OPEN_BEAM.value) & (labels <= tissue.BONE.value)
 
 
-def _pixels_by_class(labels: NDArray[np.uint8]) -> list[NDArray[np.intp]]:
+def _pixels_by_class(labels: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
     """Flat indices of the painted pixels of each class that is there."""
-    found = [np.flatnonzero(labels == one.value) for one in tissue.CLASSES]
+    # Half the memory, which counts with thousands of radiographs.
+    found = [np.flatnonzero(labels == one.value).astype(np.int32) for one in tissue.CLASSES]
     return [pixels for pixels in found if len(pixels)]

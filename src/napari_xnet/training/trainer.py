@@ -16,8 +16,9 @@ from napari_xnet.io.atomic import atomic_path
 from napari_xnet.models import Model, ModelCard
 from napari_xnet.models import weights as weight_files
 from napari_xnet.models.model import build
+from napari_xnet.models.prediction import predict, turned
 from napari_xnet.networks.blocks import REDUCTION
-from napari_xnet.training import confusion
+from napari_xnet.training import confusion, orientation
 from napari_xnet.training.config import FineTuning, Loss, TrainingConfig
 from napari_xnet.training.examples import BELIEVED, REHEARSED, Example
 from napari_xnet.training.losses import CLASSES, make_loss, one_hot
@@ -70,7 +71,6 @@ class Trainer:
         self.network = build(card, precision)
         size = config.patch_px or card.preprocessing.size_px
         self.patch_px = -(-size // REDUCTION) * REDUCTION
-        self.validating = [one for one in examples if one.validation.any()]
 
         for layer in self.network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -82,6 +82,12 @@ class Trainer:
             for name, variable in weight_files.variables(base.network).items():
                 own[name].assign(variable)
             _freeze(self.network, held)
+        if card.preprocessing.polarity == "bone bright":
+            guess = self._turned if base else None
+            examples = [orientation.turn(one, guess) for one in examples]
+            config = config.without_inversion()
+        self.validating = [one for one in examples if one.validation.any()]
+        if base:
             if held.pseudo_labels:
                 examples = [
                     one.believe(self.predict(one.image), held.confidence) for one in examples
@@ -197,7 +203,7 @@ class Trainer:
         counts = np.zeros((CLASSES, CLASSES))
         for one in self.validating:
             check()
-            probabilities = self.predict(one.image, self.card.preprocessing.polarity == "both")
+            probabilities = self.predict(one.image)
             targets = one.validation[np.newaxis, ..., np.newaxis].astype(np.float32)
             loss = self._loss(targets, probabilities[np.newaxis])
             losses.append(float(keras.ops.convert_to_numpy(loss)))
@@ -215,29 +221,32 @@ class Trainer:
         ]
         return confusion.accuracy(np.sum(counts, axis=0))
 
-    def predict(
-        self, image: NDArray[np.float32], both_polarities: bool = False
-    ) -> NDArray[np.float32]:
-        """Class probabilities of a working image.
+    def predict(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Class probabilities of the image of an example.
 
         Parameters
         ----------
         image : ndarray of float32, shape (H, W)
-        both_polarities : bool
-            Whether to average those of the image and of its negative.
 
         Returns
         -------
         ndarray of float32, shape (H, W, 3)
         """
         height, width = image.shape
-        padding = [(0, -size % REDUCTION) for size in image.shape]
-        batch = np.pad(image, padding, mode="edge")[np.newaxis, ..., np.newaxis]
-        result: Any = keras.ops.convert_to_numpy(self.network(batch, training=False))
-        if both_polarities:
-            negative = keras.ops.convert_to_numpy(self.network(-batch, training=False))
-            result = (result + negative) / 2
-        return np.asarray(result[0, :height, :width], np.float32)
+        preprocessing = self.card.preprocessing
+        result = predict(self.network, _padded(image), preprocessing, "bone bright")
+        return result[0, :height, :width]
+
+    def _turned(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        height, width = image.shape
+        scale = min(self.card.preprocessing.scales)
+        return turned(self.network, _padded(image), scale)[0, :height, :width]
+
+
+def _padded(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Make a batch of an image that the network can pool."""
+    padding = [(0, -size % REDUCTION) for size in image.shape]
+    return np.pad(image, padding, mode="edge")[np.newaxis]
 
 
 def painted_px(examples: Sequence[Example]) -> NDArray[np.intp]:

@@ -15,6 +15,7 @@ from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.models import Preprocessing
 from napari_xnet.training.config import TrainingConfig
 from napari_xnet.training.examples import Example
+from napari_xnet.training.orientation import turn
 from napari_xnet.training.pairs import Pair, check_pair
 from napari_xnet.training.sampling import Sampler
 from napari_xnet.widgets import painted
@@ -72,10 +73,14 @@ def _mosaic(job: PreviewJob) -> Mosaic:
         raise ImageError(
             "Nothing is painted on this radiograph, so that training would not see it: paint first."
         )
+    example = Example("", "", working.unpadded, labels, np.zeros_like(labels))
+    config = job.config
+    if job.preprocessing.polarity == "bone bright":
+        example, config = turn(example), config.without_inversion()
     sampler = Sampler(
-        [Example("", "", working.unpadded, labels, np.zeros_like(labels))],
-        job.config,
-        job.config.patch_px or max(working.content),
+        [example],
+        config,
+        config.patch_px or max(working.content),
         job.preprocessing.scaling,
     )
     images, targets = sampler.batch(epoch=1, step=0, size=_SIDE**2)

@@ -114,6 +114,23 @@ def test_segment_takes_a_threshold(run, small, small_model, radiograph):
     np.testing.assert_array_equal(tifffile.imread(out[0]), expected)
 
 
+def test_segment_takes_a_polarity(run, small, make_model, radiograph):
+    model = make_model(polarity="bone bright")
+    model.save(small)
+    write("one.tif", radiograph)
+    labels = {}
+    for polarity in ("bone bright", "bone dark"):
+        option = polarity.replace(" ", "-")
+        code, out, _ = run(
+            "segment", "one.tif", "-o", option, "--model", small, "--polarity", option
+        )
+        assert code == 0
+        labels[polarity] = tifffile.imread(out[0])
+        expected = segment(radiograph, model, polarity=polarity).labels
+        np.testing.assert_array_equal(labels[polarity], expected)
+    assert (labels["bone bright"] != labels["bone dark"]).any()
+
+
 def test_segment_segments_colour_pictures_with_a_note(run, small, radiograph):
     colour = np.repeat((radiograph // 64).astype(np.uint8)[..., np.newaxis], 3, axis=-1)
     tifffile.imwrite("one.tif", colour, photometric="rgb")

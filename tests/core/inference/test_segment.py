@@ -138,9 +138,9 @@ def test_the_memory_limit_bounds_the_batches(small_model, stack):
     sizes = []
 
     class Recording(type(small_model)):
-        def predict(self, images):
+        def predict(self, images, polarity):
             sizes.append(len(images))
-            return super().predict(images)
+            return super().predict(images, polarity)
 
     model = Recording(small_model.card, small_model.network)
     segment(stack, model, memory_mb=1)
@@ -278,9 +278,9 @@ def test_detail_is_the_size_of_the_working_image(small_model, radiograph):
     sizes = []
 
     class Recording(type(small_model)):
-        def predict(self, images):
+        def predict(self, images, polarity):
             sizes.append(images.shape[1:])
-            return super().predict(images)
+            return super().predict(images, polarity)
 
     model = Recording(small_model.card, small_model.network)
     for size_px in (None, 40, 8192):

@@ -290,7 +290,7 @@ def test_a_model_is_found_by_path_too(saved, small_model, tmp_path):
 def test_nobody_can_take_the_name_of_the_default_model(small_model, own_models):
     small_model.save(own_models / "default")
     assert list_models() == ["default"]
-    assert show_model("default").status == "interim"
+    assert show_model("default").name == "default" != small_model.card.name
 
 
 @pytest.mark.parametrize("name", ["nothing", "", "..", "../mine", "a/b"])
@@ -482,11 +482,13 @@ def test_what_is_not_there_cannot_be_imported(saved, tmp_path):
 # ------------------------------------------------------------------ the default model
 
 
-def test_the_default_model_is_interim_and_whole(default_model):
+def test_the_default_model_is_whole_and_its_card_complete(default_model):
     folder = find_model("default")
     card = show_model("default")
-    assert card.status == "interim"
-    assert "interim" in card.summary.lower()
+    assert card.status == "final"
+    assert {"data", "accuracy", "dice", "auc"} <= set(card.metrics)
+    assert "myo-sim (Apache-2.0)" in card.training["sources"]
+    assert (folder / WEIGHTS_FILE).stat().st_size < 12e6
     assert card.weights_sha256 == hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     assert card.architecture.filters == (16, 32, 64, 128)
     assert default_model.network.count_params() == 737_555

@@ -1,0 +1,56 @@
+"""Which way round a painted radiograph is: bone bright or bone dark."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xnet import tissue
+from napari_xnet.training.examples import Example
+
+
+def bone_is_dark(image: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool | None:
+    """Tell from labels which way round an image is.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W)
+    labels : ndarray of uint8, shape (H, W)
+        Values of `tissue.CLASSES`; all others are ignored.
+
+    Returns
+    -------
+    bool or None
+        Whether the image darkens from open beam over soft tissue to bone;
+        the two densest classes decide. None if fewer than two are painted, or
+        if they are equally bright.
+    """
+    painted = [image[labels == one.value] for one in tissue.CLASSES]
+    means = [float(pixels.mean()) for pixels in painted if len(pixels)]
+    if len(means) < 2 or means[-1] == means[-2]:
+        return None
+    return means[-1] < means[-2]
+
+
+def turn(
+    example: Example, guess: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+) -> Example:
+    """Turn an example so that bone is bright.
+
+    Parameters
+    ----------
+    example : Example
+        With a standardised image.
+    guess : callable, optional
+        Turns the image where the labels do not tell; it stays as it is if None.
+
+    Returns
+    -------
+    Example
+    """
+    known = np.where(example.labels > tissue.UNLABELLED, example.labels, example.validation)
+    dark = bone_is_dark(example.image, known)
+    if dark is None:
+        return replace(example, image=guess(example.image)) if guess else example
+    return replace(example, image=-example.image) if dark else example

@@ -1,0 +1,102 @@
+"""Predictions: which way round an image is, and the mean over sizes."""
+
+import numpy as np
+import pytest
+
+from napari_xnet.backend import keras
+from napari_xnet.inference import segment
+from napari_xnet.models import Model, ModelCard, Preprocessing
+from napari_xnet.models.prediction import predict, turned
+
+
+@pytest.fixture(scope="module")
+def knows_bright():
+    """A network that is sure of bright pixels, and in doubt about dark ones."""
+    image = keras.Input((None, None, 1))
+    head = keras.layers.Conv2D(3, 1, activation="softmax", name="head")
+    network = keras.Model(image, head(image))
+    head.set_weights([np.array([0, 0, 5], np.float32).reshape(1, 1, 1, 3), np.zeros(3, np.float32)])
+    return network
+
+
+@pytest.fixture
+def bright():
+    """A dark bar on a bright ground, standardised."""
+    image = np.zeros((24, 40), np.float32)
+    image[8:14, 10:30] = -3
+    image -= image.mean()
+    return image / image.std()
+
+
+def test_each_image_is_turned_the_way_the_network_is_sure_of(knows_bright):
+    rng = np.random.default_rng(0)
+    bright = np.abs(rng.normal(size=(3, 16, 24))).astype(np.float32)
+    found = turned(knows_bright, np.stack([bright[0], -bright[1], bright[2]]))
+    np.testing.assert_array_equal(found, bright)
+
+
+def test_a_known_polarity_is_believed(knows_bright):
+    dark = -np.ones((1, 16, 16), np.float32)
+    np.testing.assert_array_equal(turned(knows_bright, dark, polarity="bone bright"), dark)
+    np.testing.assert_array_equal(turned(knows_bright, -dark, polarity="bone dark"), dark)
+
+
+def test_a_network_of_bright_bones_says_the_same_of_the_negative(knows_bright, bright):
+    card = ModelCard(
+        name="bright",
+        architecture={"name": "xnet"},
+        preprocessing={"size_px": 64, "polarity": "bone bright", "scales": (1, 0.5)},
+    )
+    model = Model(card, knows_bright)
+    negative = -bright
+    expected = segment(bright, model, polarity="bone bright")
+    np.testing.assert_array_equal(segment(bright, model).labels, expected.labels)
+    np.testing.assert_array_equal(segment(negative, model).labels, expected.labels)
+    forced = segment(negative, model, polarity="bone dark")
+    np.testing.assert_array_equal(forced.labels, expected.labels)
+    wrong = segment(negative, model, polarity="bone bright")
+    assert (wrong.labels != expected.labels).mean() > 0.3
+
+
+@pytest.mark.parametrize("polarity", ["as is", "both"])
+def test_other_networks_do_not_care(knows_bright, bright, polarity):
+    images, preprocessing = bright[np.newaxis], Preprocessing(polarity=polarity)
+    expected = predict(knows_bright, images, preprocessing)
+    for claimed in ("bone bright", "bone dark"):
+        found = predict(knows_bright, images, preprocessing, claimed)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_mean_is_taken_over_the_scales(small_model, bright):
+    def at(*scales):
+        return predict(
+            small_model.network, bright[np.newaxis], Preprocessing(polarity="as is", scales=scales)
+        )
+
+    both = at(1, 0.5)
+    assert both.shape == (1, 24, 40, 3)
+    np.testing.assert_allclose(both, (at(1) + at(0.5)) / 2, atol=1e-6)
+    np.testing.assert_allclose(both.sum(axis=-1), 1, atol=1e-5)
+    assert np.abs(at(1) - at(0.5)).max() > 1e-3
+
+
+def test_the_mean_is_taken_over_mirror_images(small_model, bright):
+    mirrored = Preprocessing(polarity="as is", mirrored=True)
+    found = predict(small_model.network, bright[np.newaxis], mirrored)
+    views = [(), (1,), (2,), (1, 2)]
+    for axes in views:
+        turned_back = np.flip(
+            predict(small_model.network, np.flip(bright[np.newaxis], axes), mirrored), axes
+        )
+        np.testing.assert_allclose(turned_back, found, atol=1e-5)
+    single = [
+        np.flip(small_model.network(np.flip(bright[np.newaxis], axes)[..., np.newaxis]), axes)
+        for axes in views
+    ]
+    np.testing.assert_allclose(np.mean(single, axis=0), found, atol=1e-5)
+    assert np.abs(single[0] - found).max() > 1e-3
+
+
+def test_an_unknown_polarity_is_refused(radiograph, small_model):
+    with pytest.raises(ValueError, match="polarity must be one of auto, bone bright, bone dark"):
+        segment(radiograph, small_model, polarity="bright")
