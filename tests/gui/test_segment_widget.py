@@ -257,9 +257,7 @@ def test_save_button_writes_the_labels(viewer, dock, segment, notifications, mon
         assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.PALETTE
 
 
-def test_a_polarity_that_is_not_that_of_the_radiograph_swaps_the_classes(
-    viewer, dock, segment, hand
-):
+def test_the_model_finds_the_polarity_unless_the_user_says_it(viewer, dock, segment, hand):
     viewer.add_image(hand, name="hand")
     found = {}
     for polarity in ("bone dark", "bone bright", "auto"):  # the sample is bone dark
@@ -268,7 +266,7 @@ def test_a_polarity_that_is_not_that_of_the_radiograph_swaps_the_classes(
         found[polarity] = np.array(labels_of(viewer)[-1].data)
     beam = tissue.OPEN_BEAM.value
     assert (found["bone dark"][:20] == beam).mean() > 0.9
-    assert (found["bone bright"][:20] == beam).mean() < 0.1
+    assert (found["bone bright"] != found["bone dark"]).mean() > 0.3
     np.testing.assert_array_equal(found["auto"], found["bone dark"])
 
 

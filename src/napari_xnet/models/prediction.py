@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from napari_xnet.models.card import Preprocessing
 
 if TYPE_CHECKING:
-    import keras
+    from napari_xnet.backend import keras
 
 Polarity = Literal["auto", "bone bright", "bone dark"]
 """Which way round a radiograph is; ``"auto"`` if that is to be found out."""

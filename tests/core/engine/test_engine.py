@@ -235,11 +235,15 @@ def test_other_errors_arrive_as_errors_of_the_engine(engine):
 # ------------------------------------------------------------------ cancel
 
 
-def test_cancel_stops_a_stack_and_keeps_the_engine(engine, radiograph):
+def test_cancel_stops_a_stack_and_keeps_the_engine(engine, radiograph, small_model, tmp_path):
+    # A network whose calls are short: one that takes longer is stopped by force.
+    small_model.save(tmp_path / "small")
     before = engine.pid
     stack = np.broadcast_to(radiograph, (2000, *radiograph.shape))
     options = Options(size_px=32, memory_mb=1)
-    asked = Asked(engine, segment_image, stack, find_model("default"), False, options, False)
+    # The first call is slow: Keras is imported then.
+    engine.run(segment_image, stack[:3], tmp_path / "small", False, options, False)
+    asked = Asked(engine, segment_image, stack, tmp_path / "small", False, options, False)
     asked.until_running()
     asked.cancel.set()
     start = time.monotonic()

@@ -1,5 +1,7 @@
 """Human anatomy: every region is a scene whose bones lie in its flesh."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,8 @@ from napari_xnet.simulation.anatomy import human, skeleton
 def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make bones and flesh less fine than for use: fast."""
     monkeypatch.setattr(human, "_MANY", (-1, -1))
-    monkeypatch.setattr(human, "_VOXELS", 40_000)
+    coarse = {name: replace(one, voxels=40_000) for name, one in human.REGIONS.items()}
+    monkeypatch.setattr(human, "REGIONS", coarse)
     monkeypatch.setattr(skeleton, "_THIN_VOXELS", (6_000, 20_000))
 
 

@@ -217,7 +217,7 @@ REGIONS: Mapping[str, HumanRegion] = MappingProxyType(
             "hand arm",
             _at("3mc_r", 0.0),
             (_at("3proxph_r"), _at("capitate_r")),
-            (120, 260),
+            (120, 230),
             _AP + _OBLIQUE + ((-100.0, -80.0),),
             (42, 60),
             _HAND,
