@@ -75,7 +75,7 @@ PRETRAINING: dict[str, Any] = {
     "patience": None,
     "batch_norm_momentum": 0.95,
 }
-SHIPPED = {"size_px": 320, "scales": (1.0, 0.6), "mirrored": True}
+SHIPPED = {"size_px": 320, "scales": (1.0, 0.6, 0.4), "mirrored": True}
 """How large the shipped model sees radiographs, whatever it was trained on."""
 REHEARSED = 8
 """Every so many simulations are trained on together with the real radiographs."""

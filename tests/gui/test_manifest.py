@@ -36,6 +36,6 @@ def test_sample(viewer, name):
 
 def test_preferences_page():
     settings = get_plugin_settings("napari-xnet")
-    assert settings.segmentation.memory_mb == 1024
+    assert settings.segmentation.memory_mb == 512
     settings.segmentation.device = "cpu"
     assert "device: cpu" in settings.config_path.read_text()

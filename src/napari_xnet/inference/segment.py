@@ -40,8 +40,8 @@ class Options:
         Which way round the radiograph is, where the model needs to know;
         ``"auto"``: the way of which it is surer, for each radiograph.
     memory_mb : int
-        About how much memory the network may use at once, which bounds the
-        number of slices in a batch.
+        About how much memory the network may use at once, which bounds what
+        it gets in one call.
 
     Raises
     ------
@@ -53,7 +53,7 @@ class Options:
     bone_cleanup_px: int = 0
     size_px: int | None = None
     polarity: Polarity = "auto"
-    memory_mb: int = 1024
+    memory_mb: int = 512
 
     def __post_init__(self) -> None:
         threshold = self.soft_tissue_threshold
@@ -146,8 +146,8 @@ def segment(
     options : Options, optional
         All choices in one.
     progress : callable, optional
-        Called as ``progress(done, total)``, in slices, after each strip of
-        rows; what it raises stops the work.
+        Called as ``progress(done, total)``, in slices, before each call of the
+        network and after each strip of rows; what it raises stops the work.
     **choices
         Fields of `Options`: `soft_tissue_threshold`, `bone_cleanup_px`,
         `size_px`, `polarity`, `memory_mb`.
@@ -183,8 +183,13 @@ def segment(
     labels = np.empty((len(pages), *shape[-2:]), np.uint8)
     notes: dict[str, None] = {}
     done: list[_Slice] = []
+
+    def check() -> None:
+        if progress:
+            progress(len(done), len(pages))
+
     for batch in _batches(pages, model, options):
-        for one, working in _predict(batch, model, options):
+        for one, working in _predict(batch, model, options, check):
             for rows, probabilities in one.strips(working):
                 labels[len(done), rows] = label(probabilities, options.soft_tissue_threshold)
                 if progress:
@@ -223,22 +228,29 @@ class _Page:
 def _batches(pages: list[Any], model: Model, options: Options) -> Iterator[list[Any]]:
     size_px = options.size_px or model.card.preprocessing.size_px
     height, width = (min(size_px, side) for side in pages[0].shape[:2])
-    # Measured: while Keras runs XNet it keeps as much as 30 maps of the first level.
-    bytes_per_px = 30 * 4 * model.card.architecture.filters[0]
-    count = max(1, int(options.memory_mb * 2**20 / (height * width * bytes_per_px)))
+    count = max(1, _call_px(model, options) // (height * width))
     for start in range(0, len(pages), count):
         yield pages[start : start + count]
 
 
+def _call_px(model: Model, options: Options) -> int:
+    """Pixels that the network may get at once."""
+    # Measured: while Keras runs XNet it keeps as much as 30 maps of the first level.
+    bytes_per_px = 30 * 4 * model.card.architecture.filters[0]
+    return max(1, options.memory_mb * 2**20 // bytes_per_px)
+
+
 def _predict(
-    pages: list[Any], model: Model, options: Options
+    pages: list[Any], model: Model, options: Options, check: Callable[[], None]
 ) -> Iterator[tuple[_Slice, WorkingImage]]:
     """Working probabilities of a batch of radiographs of one shape."""
     preprocessing = model.card.preprocessing
     size_px = options.size_px or preprocessing.size_px
     workings = [preprocessing.working_image(page, size_px) for page in pages]
     batch = np.stack([working.data for working in workings])
-    predicted = model.predict(batch, options.polarity)
+    predicted = model.predict(
+        batch, options.polarity, call_px=_call_px(model, options), check=check
+    )
     for page, working, probabilities in zip(pages, workings, predicted, strict=True):
         height, width = working.content
         probabilities = probabilities[:height, :width]

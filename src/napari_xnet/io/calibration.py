@@ -151,8 +151,8 @@ def _resolution(tags: Any) -> tuple[float, float] | None:
 
 
 def _is_display(dpi: float) -> bool:
-    # Programs that store dots per centimetre round them to two or three decimals.
-    return any(abs(dpi - default) <= 1e-3 * default for default in _DISPLAY_DPI)
+    # Programs that store dots per centimetre round them to two or three decimals: 28.35.
+    return any(abs(dpi - default) <= 2e-4 * default for default in _DISPLAY_DPI)
 
 
 def _positive(value: Any) -> float | None:

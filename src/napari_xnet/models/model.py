@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,12 @@ class Model:
         write_folder(Path(folder), {CARD_FILE: self.card.to_json().encode(), WEIGHTS_FILE: data})
 
     def predict(
-        self, images: NDArray[np.float32], polarity: Polarity = "auto"
+        self,
+        images: NDArray[np.float32],
+        polarity: Polarity = "auto",
+        *,
+        call_px: int | None = None,
+        check: Callable[[], None] | None = None,
     ) -> NDArray[np.float32]:
         """Class probabilities of working images.
 
@@ -100,14 +106,23 @@ class Model:
         images : ndarray of float32, shape (N, H, W)
             Working images of one size, H and W multiples of 8.
         polarity : {"auto", "bone bright", "bone dark"}
-            See `prediction.predict`.
+        call_px : int, optional
+        check : callable, optional
+            All three: see `prediction.predict`.
 
         Returns
         -------
         ndarray of float32, shape (N, H, W, 3)
             Probabilities in the order of `tissue.CLASSES`.
         """
-        return predict(self.network, images, self.card.preprocessing, polarity)
+        return predict(
+            self.network,
+            images,
+            self.card.preprocessing,
+            polarity,
+            call_px=call_px,
+            check=check,
+        )
 
 
 def build(card: ModelCard, dtype: str | None = None) -> "keras.Model":

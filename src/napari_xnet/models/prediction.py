@@ -1,11 +1,15 @@
 """What a network says of working images, whichever way round they are, at one or several sizes."""
 
+import math
+from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xnet import tissue
 from napari_xnet.models.card import Preprocessing
 
 if TYPE_CHECKING:
@@ -26,6 +30,9 @@ def predict(
     images: NDArray[np.float32],
     preprocessing: Preprocessing,
     polarity: Polarity = "auto",
+    *,
+    call_px: int | None = None,
+    check: Callable[[], None] | None = None,
 ) -> NDArray[np.float32]:
     """Class probabilities of working images.
 
@@ -39,6 +46,11 @@ def predict(
     polarity : {"auto", "bone bright", "bone dark"}
         Only a network that knows nothing but bright bones asks for it, see
         `turned`.
+    call_px : int, optional
+        How many pixels the network gets in one call, but for a single image
+        that has more; all at once if None.
+    check : callable, optional
+        Called before each call of the network; may raise to stop.
 
     Returns
     -------
@@ -46,15 +58,21 @@ def predict(
         Probabilities in the order of `tissue.CLASSES`, the mean over all that
         the network was asked.
     """
+
+    def ask(views: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+        return _ask(network, views, scale, call_px, check)
+
     if preprocessing.polarity == "bone bright":
-        images = turned(network, images, min(preprocessing.scales), polarity)
+        images = _turned(ask, images, min(preprocessing.scales), polarity)
     views = [images, -images] if preprocessing.polarity == "both" else [images]
     mirrors = _MIRRORS if preprocessing.mirrored else _MIRRORS[:1]
-    answers = [
-        np.flip(_ask(network, np.flip(view, axes), scale), axes)
-        for scale, view, axes in product(preprocessing.scales, views, mirrors)
-    ]
-    return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
+    asked = list(product(views, mirrors))
+    total = np.zeros((*images.shape, len(tissue.CLASSES)), np.float32)
+    for scale in preprocessing.scales:
+        answers = ask(np.concatenate([np.flip(view, axes) for view, axes in asked]), scale)
+        for (_, axes), answer in zip(asked, np.split(answers, len(asked)), strict=True):
+            total += np.flip(answer, axes)
+    return total / (len(asked) * len(preprocessing.scales))
 
 
 def turned(
@@ -82,26 +100,46 @@ def turned(
     -------
     ndarray of float32, shape (N, H, W)
     """
+    return _turned(partial(_ask, network), images, scale, polarity)
+
+
+def _turned(
+    ask: Callable[[NDArray[np.float32], float], NDArray[np.float32]],
+    images: NDArray[np.float32],
+    scale: float,
+    polarity: Polarity,
+) -> NDArray[np.float32]:
     if polarity == "bone bright":
         return images
     if polarity == "bone dark":
         return -images
-    sureness = [
-        _ask(network, view, scale).max(axis=-1).mean(axis=(1, 2)) for view in (images, -images)
-    ]
-    return np.where((sureness[1] > sureness[0])[:, np.newaxis, np.newaxis], -images, images)
+    sureness = ask(np.concatenate([images, -images]), scale).max(axis=-1).mean(axis=(1, 2))
+    as_is, negative = np.split(sureness, 2)
+    return np.where((negative > as_is)[:, np.newaxis, np.newaxis], -images, images)
 
 
-def _ask(network: "keras.Model", images: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+def _ask(
+    network: "keras.Model",
+    images: NDArray[np.float32],
+    scale: float,
+    call_px: int | None = None,
+    check: Callable[[], None] | None = None,
+) -> NDArray[np.float32]:
     """Probabilities that a network gives images reduced or enlarged by a factor."""
     from napari_xnet.backend import keras
 
-    batch: Any = images[..., np.newaxis]
     size = images.shape[1:]
     reduced = tuple(max(1, round(side * scale / _MULTIPLE)) * _MULTIPLE for side in size)
-    if reduced != size:
-        batch = keras.ops.image.resize(batch, reduced, antialias=True)
-    result = network(batch, training=False)
-    if reduced != size:
-        result = keras.ops.image.resize(result, size)
-    return np.asarray(keras.ops.convert_to_numpy(result), np.float32)
+    count = max(1, call_px // math.prod(reduced)) if call_px else len(images)
+    answers = []
+    for start in range(0, len(images), count):
+        if check:
+            check()
+        batch: Any = images[start : start + count, ..., np.newaxis]
+        if reduced != size:
+            batch = keras.ops.image.resize(batch, reduced, antialias=True)
+        answer = network(batch, training=False)
+        if reduced != size:
+            answer = keras.ops.image.resize(answer, size)
+        answers.append(np.asarray(keras.ops.convert_to_numpy(answer), np.float32))
+    return np.concatenate(answers)

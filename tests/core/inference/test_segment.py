@@ -138,9 +138,9 @@ def test_the_memory_limit_bounds_the_batches(small_model, stack):
     sizes = []
 
     class Recording(type(small_model)):
-        def predict(self, images, polarity):
+        def predict(self, images, *choices, **bounds):
             sizes.append(len(images))
-            return super().predict(images, polarity)
+            return super().predict(images, *choices, **bounds)
 
     model = Recording(small_model.card, small_model.network)
     segment(stack, model, memory_mb=1)
@@ -278,9 +278,9 @@ def test_detail_is_the_size_of_the_working_image(small_model, radiograph):
     sizes = []
 
     class Recording(type(small_model)):
-        def predict(self, images, polarity):
+        def predict(self, images, *choices, **bounds):
             sizes.append(images.shape[1:])
-            return super().predict(images, polarity)
+            return super().predict(images, *choices, **bounds)
 
     model = Recording(small_model.card, small_model.network)
     for size_px in (None, 40, 8192):
@@ -298,10 +298,9 @@ def test_progress_rises_to_the_total(monkeypatch, small_model, stack):
         segment(image, small_model, progress=lambda *one, news=news: news.append(one))
         assert {one[1] for one in news} == {total}
         done = [one[0] for one in news]
-        assert done == sorted(set(done))
-        assert done[0] > 0
+        assert done == sorted(done)
+        assert len(set(done)) > 3 * total
         assert done[-1] == total
-        assert len(done) > 3 * total
 
 
 def test_what_progress_raises_stops_the_work(small_model, stack):
@@ -314,7 +313,7 @@ def test_what_progress_raises_stops_the_work(small_model, stack):
 
     with pytest.raises(Cancelled, match="Enough"):
         segment(stack, small_model, progress=stop)
-    assert news == [1, 2]
+    assert news[-1] == 2
 
 
 @pytest.mark.slow

@@ -29,7 +29,12 @@ PIXELS = ((1, 1), ("pixel", "pixel"))
 
 @pytest.mark.parametrize(
     ("unit", "per_unit", "mm"),
-    [("CENTIMETER", 10 / 0.139, 0.139), ("INCH", 25.4 / 0.148, 0.148), ("CENTIMETER", 100, 0.1)],
+    [
+        ("CENTIMETER", 10 / 0.139, 0.139),
+        ("INCH", 25.4 / 0.148, 0.148),
+        ("CENTIMETER", 100, 0.1),
+        ("CENTIMETER", 10 / 0.2647, 0.2647),  # 95.96 dpi, nearly that of screens
+    ],
 )
 def test_detector_resolutions_are_trusted(tmp_path, unit, per_unit, mm):
     tifffile.imwrite(

@@ -100,3 +100,52 @@ def test_the_mean_is_taken_over_mirror_images(small_model, bright):
 def test_an_unknown_polarity_is_refused(radiograph, small_model):
     with pytest.raises(ValueError, match="polarity must be one of auto, bone bright, bone dark"):
         segment(radiograph, small_model, polarity="bright")
+
+
+class Recording:
+    """A network that notes how many pixels it gets in each call."""
+
+    def __init__(self, network):
+        self.network, self.calls = network, []
+
+    def __call__(self, batch, training):
+        self.calls.append(int(np.prod(batch.shape)))
+        return self.network(batch, training=training)
+
+
+@pytest.fixture(scope="module")
+def three():
+    return np.random.default_rng(0).normal(size=(3, 24, 40)).astype(np.float32)
+
+
+AVERAGED = Preprocessing(polarity="bone bright", scales=(1, 0.6), mirrored=True)
+
+
+@pytest.mark.parametrize("call_px", [1, 1000, 24 * 40 * 5])
+def test_the_network_gets_no_more_pixels_at_once_than_allowed(small_model, three, call_px):
+    whole = predict(small_model.network, three, AVERAGED)
+    network = Recording(small_model.network)
+    parts = predict(network, three, AVERAGED, call_px=call_px)
+    assert max(network.calls) <= max(call_px, 24 * 40)  # a single image is never divided
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+def test_views_of_small_images_share_the_calls(small_model, three):
+    network = Recording(small_model.network)
+    predict(network, three, AVERAGED)
+    assert len(network.calls) == 3  # which way round, and once for each scale
+
+
+def test_a_check_before_each_call_can_stop(small_model, three):
+    network = Recording(small_model.network)
+    checks = []
+
+    def check():
+        checks.append(len(network.calls))
+        if len(checks) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(network, three, AVERAGED, call_px=1, check=check)
+    assert checks == [0, 1, 2]
+    assert len(network.calls) == 2
