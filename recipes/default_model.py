@@ -10,6 +10,7 @@ body_part, series, train: whether the licence allows it in shipped weights).
     pretrain    train XNet on them alone
     fold PART   go on with simulations and all radiographs but those of one body part
     evaluate    score the folds, each on the body part that it has never seen, in a table
+    views       score them with other sizes and without mirror images
     final       go on with simulations and all radiographs that may be used
     ship        put the final model into the package
 
@@ -79,6 +80,16 @@ SHIPPED = {"size_px": 320, "scales": (1.0, 0.6, 0.4), "mirrored": True}
 """How large the shipped model sees radiographs, whatever it was trained on."""
 REHEARSED = 8
 """Every so many simulations are trained on together with the real radiographs."""
+VIEWS: tuple[dict[str, Any], ...] = (
+    SHIPPED,
+    SHIPPED | {"mirrored": False},
+    SHIPPED | {"scales": (1.0,)},
+    SHIPPED | {"scales": (1.0, 0.6)},
+    SHIPPED | {"scales": (1.0, 0.4)},
+    {"size_px": 256, "scales": (1.0, 0.75, 0.5), "mirrored": True},
+    {"size_px": 384, "scales": (1.0, 0.6, 0.35), "mirrored": True},
+    {"size_px": 448, "scales": (1.0, 0.6, 0.3), "mirrored": True},
+)
 KEYS = ("accuracy", "dice", "auc")
 RESULTS = "evaluation.json"
 FALSE = 0.005
@@ -122,6 +133,7 @@ def main() -> None:
     one.add_argument("part")
     one.add_argument("--epochs", type=int, default=3)
     commands.add_parser("evaluate")
+    commands.add_parser("views")
     one = commands.add_parser("final")
     one.add_argument("--epochs", type=int, default=4)
     commands.add_parser("ship")
@@ -174,7 +186,7 @@ def evaluate(call: argparse.Namespace) -> None:
     results = {}
     for name, model_of in (
         ("simulations alone", lambda one: "simulated"),
-        ("cross-validated", lambda one: f"without {one.part}"),
+        ("cross-validated", fold_of),
     ):
         known = [one for one in real(call) if model_of(one) in list_models()]
         if not known:
@@ -192,6 +204,26 @@ def evaluate(call: argparse.Namespace) -> None:
             "soft_tissue_found": true,
         }
     (call.folder / RESULTS).write_text(json.dumps(results, indent=2) + "\n")
+
+
+def views(call: argparse.Namespace) -> None:
+    """Score the folds as they see radiographs at other sizes."""
+    print("| long side | scales | mirrored | accuracy | macro Dice | macro AUC |")
+    print("|---|---|---|---|---|---|")
+    for seen in VIEWS:
+        scores = [
+            score(as_shipped(load_model(fold_of(one)), seen), call, one) for one in real(call)
+        ]
+        means = [f"{np.mean([getattr(one, key) for one in scores]):.3f}" for key in KEYS]
+        scales = ", ".join(map(str, seen["scales"]))
+        mirrored = "yes" if seen["mirrored"] else "no"
+        row = (f"{seen['size_px']} px", scales, mirrored, *means)
+        print(f"| {' | '.join(row)} |", flush=True)
+
+
+def fold_of(one: Real) -> str:
+    """Name of the model that has not seen the body part of a radiograph."""
+    return f"without {one.part}"
 
 
 def line(model: str, name: str, scores: Sequence[float]) -> str:
@@ -212,9 +244,9 @@ class Scores:
     """Of soft tissue, at the same pixels."""
 
 
-def as_shipped(model: Model) -> Model:
-    """Let a model look at radiographs as the one in the package does."""
-    preprocessing = model.card.preprocessing.model_copy(update=SHIPPED)
+def as_shipped(model: Model, seen: dict[str, Any] = SHIPPED) -> Model:
+    """Let a model look at radiographs as the one in the package does, or otherwise."""
+    preprocessing = model.card.preprocessing.model_copy(update=seen)
     return Model(model.card.model_copy(update={"preprocessing": preprocessing}), model.network)
 
 

@@ -72,7 +72,8 @@ def predict(
         answers = ask(np.concatenate([np.flip(view, axes) for view, axes in asked]), scale)
         for (_, axes), answer in zip(asked, np.split(answers, len(asked)), strict=True):
             total += np.flip(answer, axes)
-    return total / (len(asked) * len(preprocessing.scales))
+    total /= len(asked) * len(preprocessing.scales)
+    return total
 
 
 def turned(
