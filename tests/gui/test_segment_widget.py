@@ -266,7 +266,7 @@ def test_the_model_finds_the_polarity_unless_the_user_says_it(viewer, dock, segm
         found[polarity] = np.array(labels_of(viewer)[-1].data)
     beam = tissue.OPEN_BEAM.value
     assert (found["bone dark"][:20] == beam).mean() > 0.9
-    assert (found["bone bright"] != found["bone dark"]).mean() > 0.3
+    assert (found["bone bright"] != found["bone dark"]).mean() > 0.1
     np.testing.assert_array_equal(found["auto"], found["bone dark"])
 
 

@@ -31,7 +31,7 @@ from napari_xnet.engine.messages import (
 from napari_xnet.errors import Cancelled, EngineError
 
 _POLL_S = 0.05
-_CANCEL_S = 0.25
+_CANCEL_S = 0.4
 """How long a cancelled request may take to stop by itself."""
 _START_S = 60
 
@@ -243,7 +243,7 @@ class _Child:
             self._channel.send(Tell(value))
 
     def settle(self) -> bool:
-        """Ask the running request to stop; whether it did within a quarter of a second."""
+        """Ask the running request to stop; whether it did so soon enough."""
         channel = self._channel
         if channel is None or not self._running:
             return True

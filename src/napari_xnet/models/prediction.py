@@ -23,6 +23,8 @@ POLARITIES: tuple[Polarity, ...] = get_args(Polarity)
 _MULTIPLE = 8
 _MIRRORS = ((), (2,), (1,), (1, 2))
 """Axes of (N, H, W) that are reversed."""
+_LEAST = np.float32(1e-6)
+"""Probability below which no answer rules a class out."""
 
 
 def predict(
@@ -55,8 +57,10 @@ def predict(
     Returns
     -------
     ndarray of float32, shape (N, H, W, 3)
-        Probabilities in the order of `tissue.CLASSES`, the mean over all that
-        the network was asked.
+        Probabilities in the order of `tissue.CLASSES`: the normalised geometric
+        mean of all answers of the network, in which those count most that are
+        sure of what is *not* there (Genest and Zidek 1986, "Combining
+        probability distributions", logarithmic opinion pool).
     """
 
     def ask(views: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
@@ -67,13 +71,14 @@ def predict(
     views = [images, -images] if preprocessing.polarity == "both" else [images]
     mirrors = _MIRRORS if preprocessing.mirrored else _MIRRORS[:1]
     asked = list(product(views, mirrors))
-    total = np.zeros((*images.shape, len(tissue.CLASSES)), np.float32)
+    logarithm = np.zeros((*images.shape, len(tissue.CLASSES)), np.float32)
     for scale in preprocessing.scales:
         answers = ask(np.concatenate([np.flip(view, axes) for view, axes in asked]), scale)
         for (_, axes), answer in zip(asked, np.split(answers, len(asked)), strict=True):
-            total += np.flip(answer, axes)
-    total /= len(asked) * len(preprocessing.scales)
-    return total
+            logarithm += np.log(np.maximum(np.flip(answer, axes), _LEAST))
+    mean: NDArray[np.float32] = np.exp(logarithm / (len(asked) * len(preprocessing.scales)))
+    mean /= mean.sum(axis=-1, keepdims=True)
+    return mean
 
 
 def turned(

@@ -77,7 +77,9 @@ class Augmentation(_Part):
     shear_deg: float = Field(default=2.0, ge=0, le=45, description="Largest angle.")
     translation: _Share = Field(default=0.01, description="Largest shift, of the patch's side.")
     crop: tuple[float, float] = Field(
-        default=(0.6, 1.0), description="Side of the window that becomes the patch, of its side."
+        default=(0.6, 1.0),
+        description="Side of the window that becomes the patch, of its side, at one of the "
+        "`scales`.",
     )
     elastic_probability: _Share = Field(default=0.5, description="Elastic deformation.")
     elastic_amplitude_px: tuple[float, float] = Field(
@@ -362,18 +364,18 @@ def preset(name: str) -> TrainingConfig:
     match name:
         case "quick":
             return TrainingConfig(
-                patch_px=256,
-                sampling=Sampling(batch=4, steps=10),
-                augmentation=Augmentation(crop=(0.7, 1.4)),
+                patch_px=192,
+                sampling=Sampling(batch=6, steps=10),
+                augmentation=Augmentation(crop=(0.8, 1.25)),
                 optimiser=Optimiser(learning_rate=5e-5),
                 epochs=8,
                 patience=None,
             )
         case "full":
             return TrainingConfig(
-                patch_px=320,
-                sampling=Sampling(batch=4, steps=50),
-                augmentation=Augmentation(crop=(0.7, 1.4)),
+                patch_px=192,
+                sampling=Sampling(batch=8, steps=50),
+                augmentation=Augmentation(crop=(0.8, 1.25)),
                 fine_tuning=FineTuning(share=1.0, forgetting=0.02, rehearsal=1.0),
                 epochs=200,
                 patience=20,

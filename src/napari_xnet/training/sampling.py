@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xnet import tissue
+from napari_xnet.models import Preprocessing
 from napari_xnet.training.augmentation import Augmenter
 from napari_xnet.training.config import TrainingConfig
 from napari_xnet.training.examples import Example, rehearsed
@@ -35,8 +35,9 @@ class Sampler:
     config : TrainingConfig
     patch_px : int
         Side of the patches.
-    scaling : {"standard", "unit"}
-        How the working images are scaled.
+    preprocessing : Preprocessing
+        How the working images were made, and at which sizes the network will
+        be asked about them: patches show them at those.
     rehearsal : sequence of Example
         If there are any, one of them is added to each batch.
     """
@@ -46,14 +47,16 @@ class Sampler:
         examples: Sequence[Example],
         config: TrainingConfig,
         patch_px: int,
-        scaling: Literal["standard", "unit"] = "standard",
+        preprocessing: Preprocessing,
         rehearsal: Sequence[Example] = (),
     ) -> None:
         self._examples = [one for one in examples if _painted(one.labels).any()]
         self._rehearsal = list(rehearsal)
         self._config = config
         self._patch_px = patch_px
-        self._augment = Augmenter(config.augmentation, patch_px, scaling)
+        self._augment = Augmenter(
+            config.augmentation, patch_px, preprocessing.scaling, preprocessing.scales
+        )
         self._pixels = [_pixels_by_class(one.labels) for one in self._examples]
         self._deck = self._make_deck()
 

@@ -81,7 +81,7 @@ def _mosaic(job: PreviewJob) -> Mosaic:
         [example],
         config,
         config.patch_px or max(working.content),
-        job.preprocessing.scaling,
+        job.preprocessing,
     )
     images, targets = sampler.batch(epoch=1, step=0, size=_SIDE**2)
     return (

@@ -67,7 +67,7 @@ def test_other_networks_do_not_care(knows_bright, bright, polarity):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_the_mean_is_taken_over_the_scales(small_model, bright):
+def test_the_geometric_mean_is_taken_over_the_scales(small_model, bright):
     def at(*scales):
         return predict(
             small_model.network, bright[np.newaxis], Preprocessing(polarity="as is", scales=scales)
@@ -75,7 +75,8 @@ def test_the_mean_is_taken_over_the_scales(small_model, bright):
 
     both = at(1, 0.5)
     assert both.shape == (1, 24, 40, 3)
-    np.testing.assert_allclose(both, (at(1) + at(0.5)) / 2, atol=1e-6)
+    mean = np.sqrt(at(1) * at(0.5))
+    np.testing.assert_allclose(both, mean / mean.sum(axis=-1, keepdims=True), atol=1e-5)
     np.testing.assert_allclose(both.sum(axis=-1), 1, atol=1e-5)
     assert np.abs(at(1) - at(0.5)).max() > 1e-3
 
@@ -93,7 +94,8 @@ def test_the_mean_is_taken_over_mirror_images(small_model, bright):
         np.flip(small_model.network(np.flip(bright[np.newaxis], axes)[..., np.newaxis]), axes)
         for axes in views
     ]
-    np.testing.assert_allclose(np.mean(single, axis=0), found, atol=1e-5)
+    mean = np.exp(np.mean(np.log(single), axis=0))
+    np.testing.assert_allclose(mean / mean.sum(axis=-1, keepdims=True), found, atol=1e-5)
     assert np.abs(single[0] - found).max() > 1e-3
 
 

@@ -147,6 +147,22 @@ def test_a_drawn_window_lies_inside_of_the_image(seed):
         assert found.all()
 
 
+@pytest.mark.parametrize("config", [STILL, STILL.model_copy(update={"enabled": False})])
+def test_patches_show_each_size_at_which_the_network_is_asked(config):
+    labels = np.zeros((200, 200), np.uint8)
+    labels[60:140, 60:140] = 3
+    augment = Augmenter(config, 96, scales=(1.0, 0.5, 0.25))
+    sides = [
+        round(
+            np.sqrt(
+                (augment(labels.astype(np.float32), labels, rng(seed), (100, 100))[1] == 3).sum()
+            )
+        )
+        for seed in range(30)
+    ]
+    assert set(sides) == {80, 40, 20}
+
+
 def test_drawn_windows_reach_all_of_the_image():
     augment, seen = Augmenter(STILL, 8), np.zeros((20, 30), int)
     index = np.arange(seen.size, dtype=np.float32).reshape(seen.shape)

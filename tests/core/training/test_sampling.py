@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_xnet.models import Preprocessing
 from napari_xnet.training.config import TrainingConfig
 from napari_xnet.training.examples import Example
 from napari_xnet.training.sampling import Sampler
@@ -34,7 +35,7 @@ def textured(seed=0, shape=(80, 70)):
 
 def sampler(examples, patch_px=32, rehearsal=(), seed=0, **parts):
     config = TrainingConfig.parse({"seed": seed, "augmentation": PLAIN, **parts})
-    return Sampler(examples, config, patch_px, rehearsal=rehearsal)
+    return Sampler(examples, config, patch_px, Preprocessing(), rehearsal)
 
 
 def same(one, other):

@@ -28,6 +28,9 @@ class Augmenter:
         Side P of the patch.
     scaling : {"standard", "unit"}
         That of the working images, see `imaging.working_image`.
+    scales : tuple of float
+        Sizes at which the network is asked, relative to that of the working
+        image. Each patch shows it at one of them.
 
     Notes
     -----
@@ -39,6 +42,7 @@ class Augmenter:
     config: Augmentation
     patch_px: int
     scaling: Literal["standard", "unit"] = "standard"
+    scales: tuple[float, ...] = (1.0,)
 
     def __call__(
         self,
@@ -69,12 +73,14 @@ class Augmenter:
             0 beyond the borders and in cut-outs, 1 under a collimator.
         """
         config = self.config
-        scale = geometry.draw_scale(config, rng) if config.enabled else 1.0
+        scale = 1 / self.scales[int(rng.integers(len(self.scales)))]
+        if config.enabled:
+            scale *= geometry.draw_scale(config, rng)
         if centre is None:
             shape = (image.shape[0], image.shape[1])
             centre = geometry.draw_centre(shape, self.patch_px, scale, rng)
         if not config.enabled:
-            coordinates = geometry.window_coordinates(self.patch_px, centre)
+            coordinates = geometry.window_coordinates(self.patch_px, centre, scale)
             return (
                 geometry.sample_image(image, coordinates, scale),
                 geometry.sample_labels(labels, coordinates),

@@ -97,9 +97,10 @@ def draw_coordinates(
     return coordinates
 
 
-def window_coordinates(patch_px: int, centre: tuple[float, float]) -> Float:
-    """Where the pixels of a patch come from that is cut out as it is, see `draw_coordinates`."""
-    return _affine(patch_px, np.eye(2), _on_grid(centre, patch_px, 1.0), np.zeros(2))
+def window_coordinates(patch_px: int, centre: tuple[float, float], scale: float = 1.0) -> Float:
+    """Where the pixels of a patch come from that is only scaled, see `draw_coordinates`."""
+    middle = _on_grid(centre, patch_px, scale)
+    return _affine(patch_px, scale * np.eye(2), middle, np.zeros(2))
 
 
 def _on_grid(centre: tuple[float, float], patch_px: int, scale: float) -> tuple[float, float]:
