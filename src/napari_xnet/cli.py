@@ -203,6 +203,13 @@ def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="PATH",
         help="project this CT: NIfTI, a folder with a DICOM series, or a TIFF stack, in HU",
     )
+    simulate.add_argument(
+        "--spacing-mm",
+        type=float,
+        nargs=3,
+        metavar=("Z", "Y", "X"),
+        help="distance of the CT's voxels, instead of what the file says",
+    )
     simulate.add_argument("--seed", type=int, default=0, metavar="S")
     simulate.add_argument(
         "--size-px", type=int, default=400, help="long side of the images (default: %(default)s)"
@@ -223,6 +230,8 @@ def _simulate(call: argparse.Namespace) -> int:
 
     if call.ct and call.region:
         raise XNetError("Give either --ct or --region: a CT shows what it shows.")
+    if call.spacing_mm and not call.ct:
+        raise XNetError("--spacing-mm belongs to --ct.")
     with tqdm(total=call.count, unit="image", file=sys.stderr, disable=None) as bar:
         manifest = write_radiographs(
             call.output,
@@ -232,6 +241,7 @@ def _simulate(call: argparse.Namespace) -> int:
             size_px=call.size_px,
             workers=call.workers,
             ct=call.ct,
+            spacing_mm=call.spacing_mm,
             progress=lambda done, total: bar.update(done - bar.n),
         )
     print(manifest)

@@ -46,6 +46,8 @@ _FINEST = 0.8
 """Smallest distance of the rays, in voxels."""
 _COARSE_MM = 3.0
 """Voxels by which body and table are told apart."""
+_SHEET_MM = (15.0, 150.0)
+"""Thickness up to which, and width from which on, something flat is a table or a cushion."""
 _TISSUE_PART = 0.25
 """Another leg is at least this large, of the largest piece."""
 _TURNS_DEG = ((-15.0, 15.0), (75.0, 105.0), (-180.0, 180.0))
@@ -98,6 +100,8 @@ def read_ct(path: str | Path, spacing_mm: Sequence[float] | None = None) -> Volu
         If it cannot be read, states no spacing, or holds no Hounsfield units.
     """
     path = Path(path)
+    if path.is_dir():
+        path = path.resolve()  # "." has a name, too
     given = _checked(spacing_mm, path.name) if spacing_mm is not None else None
     if path.is_dir():
         hu, spacing = _read_dicom(path)
@@ -132,6 +136,8 @@ def as_volume(hu: NDArray[Any], spacing_mm: Sequence[float], name: str = "The CT
     ImageError
         If it has another shape, or holds no Hounsfield units.
     """
+    if hu.dtype.kind not in "iuf":
+        raise ImageError(f"{name} holds colours or complex numbers, but a CT has one channel.")
     if hu.ndim != 3 or min(hu.shape) < 2:
         raise ImageError(
             f"{name} has the shape {hu.shape}, but a CT has several slices of one channel."
@@ -200,7 +206,8 @@ def _read_tiff(
     if given is None and not all(axis in sizes for axis in "ZYX"):
         raise ImageError(
             f"{path.name} does not say how far apart its voxels are; give the spacing along z, y"
-            " and x in mm, or save it from ImageJ with a pixel size and a voxel depth."
+            " and x in mm (--spacing-mm), or save it from ImageJ with a pixel size and a voxel"
+            " depth."
         )
     return hu, given or [sizes[axis] for axis in "ZYX"]
 
@@ -296,8 +303,9 @@ def remove_table(volume: Volume) -> Volume:
     -------
     Volume
         The largest connected piece above `BODY_HU` with all it encloses, and
-        others that are a quarter as large, such as a second leg. A few mm of
-        what the body lies on may be left where they touch.
+        others that are a quarter as large, such as a second leg, without flat
+        sheets that lie across the y axis: thinner than 15 mm and wider than
+        150 mm. Where they touch the body they are left.
 
     Raises
     ------
@@ -307,15 +315,14 @@ def remove_table(volume: Volume) -> Volume:
     steps = [max(round(_COARSE_MM / one), 1) for one in volume.spacing_mm]
     coarse = _averaged(volume.hu, steps)
     dense = coarse > BODY_HU
-    # What is thin, as the top of a table, comes off what it touches.
-    opened = ndimage.binary_opening(dense, iterations=2)
-    pieces, count = ndimage.label(opened if opened.any() else dense)
+    solid = dense & ~_sheets(dense, [own * step for own, step in zip(volume.spacing_mm, steps,
+                             strict=True)])  # fmt: skip
+    pieces, count = ndimage.label(solid if solid.any() else dense)
     if not count:
         raise ImageError("The CT holds nothing but air.")
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     kept = np.isin(pieces, np.flatnonzero(sizes >= _TISSUE_PART * sizes.max()))
-    kept = ndimage.binary_dilation(kept) & dense
     # Lungs and guts may be open where the volume ends, but hardly within a slice.
     for axis in range(3):
         for i in range(kept.shape[axis]):
@@ -327,6 +334,18 @@ def remove_table(volume: Volume) -> Volume:
     missing = [(0, max(n - m, 0)) for n, m in zip(volume.hu.shape, kept.shape, strict=True)]
     kept = np.pad(kept, missing, mode="edge")[tuple(slice(n) for n in volume.hu.shape)]
     return Volume(np.where(kept, volume.hu, volume.hu.dtype.type(-1000)), volume.spacing_mm)
+
+
+def _sheets(dense: NDArray[np.bool_], spacing_mm: Sequence[float]) -> NDArray[np.bool_]:
+    """Voxels of what is flat, thin along y and wide along x."""
+    _, y_mm, x_mm = spacing_mm
+    thick, wide = _SHEET_MM
+    column = np.ones((1, int(thick / y_mm) + 1, 1), bool)
+    row = np.ones((1, 1, max(round(wide / x_mm), 2)), bool)
+    thin = dense & ~ndimage.binary_opening(dense, column)
+    # Its width is seen also where the body lies on it.
+    sheets: NDArray[np.bool_] = thin & ndimage.binary_opening(dense, row)
+    return sheets
 
 
 def _averaged(array: NDArray[Any], steps: Sequence[int]) -> FloatArray:
@@ -509,8 +528,9 @@ def random_ct_projection(
     front = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     axes = askew.as_matrix() @ front @ turn.as_matrix().T
     source, gap = rng.uniform(1000.0, 1500.0), rng.uniform(5.0, 60.0)
-    body = volume.hu[::4, ::4, ::4] > BODY_HU
-    places = np.argwhere(body)[:, ::-1] * 4.0 * np.asarray(volume.spacing_mm[::-1])
+    steps = [max(min(4, size // 8), 1) for size in volume.hu.shape]
+    body = volume.hu[tuple(slice(None, None, step) for step in steps)] > BODY_HU
+    places = np.argwhere(body)[:, ::-1] * np.multiply(steps, volume.spacing_mm)[::-1]
     if not len(places):
         raise ImageError("The CT holds nothing but air.")
     across = np.percentile(places @ axes[0], (1, 99))

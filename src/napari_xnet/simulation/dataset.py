@@ -2,20 +2,24 @@
 
 import csv
 import functools
+import hashlib
 import itertools
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
+import napari_xnet
 from napari_xnet.errors import XNetError
-from napari_xnet.io.atomic import atomic_path
+from napari_xnet.io.atomic import atomic_path, remove_leftovers
 from napari_xnet.io.labels import write_labels
 from napari_xnet.simulation.anatomy import check_regions, make_scene, regions
 from napari_xnet.simulation.ct import Volume, read_ct, remove_table
@@ -37,9 +41,20 @@ class _Task:
     seed: int
     scene: int
     region: str
+    first: int
     views: int
     size_px: int
     ct: Path | None
+    spacing_mm: tuple[float, ...] | None
+    digest: str
+
+    def name(self, view: int) -> str:
+        return f"{self.first + view:06d}_{self.region.replace(' ', '-')}"
+
+    def key(self, view: int) -> str:
+        """Tell radiographs apart that have the same name."""
+        whole = (self.seed, self.scene, view, self.size_px, self.digest)
+        return "-".join(map(str, whole))
 
 
 def write_radiographs(
@@ -50,6 +65,7 @@ def write_radiographs(
     size_px: int = 400,
     workers: int = 1,
     ct: str | os.PathLike[str] | None = None,
+    spacing_mm: Sequence[float] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Simulate radiographs and write them with their labels.
@@ -60,7 +76,8 @@ def write_radiographs(
         Gets ``NUMBER_REGION.tif``, ``NUMBER_REGION_labels.tif`` and
         ``manifest.csv``. What it holds already is not made again.
     count : int
-        Radiographs.
+        Radiographs. Up to 16 show the same posed body from different sides,
+        fewer if there would not be enough for all `region_names`.
     region_names : sequence of str
         Parts of the body, in turn; all of them if empty.
     seed : int
@@ -71,6 +88,8 @@ def write_radiographs(
         Processes.
     ct : path-like, optional
         CT that is projected, see `ct.read_ct`, instead of `region_names`.
+    spacing_mm : sequence of float, optional
+        Distance of its voxels along z, y and x; instead of what the file says.
     progress : callable, optional
         ``progress(done, total)`` in radiographs; what it raises stops the work.
 
@@ -86,12 +105,17 @@ def write_radiographs(
         or the folder cannot be written.
     """
     folder = Path(folder)
+    spacing = tuple(spacing_mm) if spacing_mm is not None else None
     if ct is not None:
         volume = Path(ct)
-        names = [volume.name.partition(".")[0]]
-        _read_volume(volume)  # or each process would find out
+        names = [volume.resolve().name.partition(".")[0]]
+        # Or each process would find out that it cannot be read.
+        read = _read_volume(volume, spacing)
+        content = hashlib.sha256(read.hu.data)
+        content.update(str(read.spacing_mm).encode())
+        digest = content.hexdigest()[:12]
     else:
-        volume = None
+        volume, digest = None, napari_xnet.__version__
         names = list(region_names) or list(regions())
         check_regions(names)
     check_size(size_px)
@@ -102,18 +126,24 @@ def write_radiographs(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise XNetError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    views = min(VIEWS, -(-count // len(names)))
     tasks = [
         _Task(
             folder,
             seed,
             scene,
             names[scene % len(names)],
-            min(VIEWS, count - first),
+            first,
+            min(views, count - first),
             size_px,
             volume,
+            spacing,
+            digest,
         )
-        for scene, first in enumerate(range(0, count, VIEWS))
+        for scene, first in enumerate(range(0, count, views))
     ]
+    _check_folder(folder, tasks)
+    remove_leftovers(folder)
     rows: dict[int, list[_Row]] = {}
     done = 0
     for scene, made in _make_all(tasks, workers):
@@ -129,18 +159,57 @@ def write_radiographs(
     return manifest
 
 
+def _check_folder(folder: Path, tasks: Sequence[_Task]) -> None:
+    """Refuse a folder with radiographs that the manifest would not list."""
+    wanted = {task.name(view) for task in tasks for view in range(task.views)}
+    others = sorted(
+        path.stem
+        for path in folder.glob("[0-9]*_*.tif")
+        if path.stem.removesuffix("_labels") not in wanted and _read_row(path.with_suffix(""))
+    )
+    if others:
+        raise XNetError(
+            f"The folder {folder} holds radiographs of another simulation, such as {others[0]}: "
+            "give an empty one, or the same regions and at least the same count as before."
+        )
+
+
+def _rng(*key: int) -> np.random.Generator:
+    """Random numbers of a body (seed, scene) or of a view of it (seed, scene, view)."""
+    seed, *spawned = key
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=spawned))
+
+
 def _make_all(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[int, list[_Row]]]:
     if workers <= 1 or len(tasks) == 1:
         for task in tasks:
             yield task.scene, _make(task)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
         waiting = {pool.submit(_make, task): task.scene for task in tasks}
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
+        except BrokenProcessPool as error:
+            raise XNetError(
+                "A process ended by itself, perhaps because memory ran out: what is written "
+                "stays, the same call goes on. Give fewer --workers."
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Do not stay alone when the program is killed."""
+
+    def wait() -> None:
+        parent = parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _make(task: _Task) -> list[_Row]:
@@ -148,14 +217,12 @@ def _make(task: _Task) -> list[_Row]:
     rows: list[_Row] = []
     scene: Scene | Volume | None = None
     for view in range(task.views):
-        name = f"{task.scene * VIEWS + view:06d}_{task.region.replace(' ', '-')}"
-        seed = f"{task.seed}-{task.scene}-{view}-{task.size_px}"
+        name, seed = task.name(view), task.key(view)
         row = _read_row(task.folder / name)
         if row.get("seed") != seed:
             if scene is None:
-                rng = np.random.default_rng([task.seed, task.scene])
-                scene = _read_volume(task.ct) if task.ct else make_scene(task.region, rng)
-            rng = np.random.default_rng([task.seed, task.scene, view])
+                scene = _read_body(task)
+            rng = _rng(task.seed, task.scene, view)
             if isinstance(scene, Scene):
                 made = take(scene, task.size_px, rng)
             else:
@@ -165,9 +232,15 @@ def _make(task: _Task) -> list[_Row]:
     return rows
 
 
+def _read_body(task: _Task) -> Scene | Volume:
+    if task.ct:
+        return _read_volume(task.ct, task.spacing_mm)
+    return make_scene(task.region, _rng(task.seed, task.scene))
+
+
 @functools.lru_cache(maxsize=1)
-def _read_volume(path: Path) -> Volume:
-    return remove_table(read_ct(path))
+def _read_volume(path: Path, spacing_mm: tuple[float, ...] | None) -> Volume:
+    return remove_table(read_ct(path, spacing_mm))
 
 
 def _write(stem: Path, made: SimulatedRadiograph, seed: str) -> _Row:

@@ -79,7 +79,7 @@ def random_exposure(
     gridded = deepest_mm > rng.uniform(80.0, 130.0)
     scatter = physics.WITH_GRID if gridded else physics.WITHOUT_GRID
     return Exposure(
-        kilovolts=rng.uniform(*kilovolts),
+        kilovolts=_STEP_KV * round(rng.uniform(*kilovolts) / _STEP_KV),
         photons_per_mm2=np.exp(rng.uniform(np.log(8e3), np.log(2e5))),
         unsharpness_mm=rng.uniform(0.06, 0.35),
         scatter_per_mm=scatter * rng.uniform(0.4, 1.8),

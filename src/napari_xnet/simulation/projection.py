@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from napari_xnet.simulation._optional import require
 from napari_xnet.simulation.grid import Detector, FloatArray, Grid
 
+_NEAREST: float = 0.95
+"""What is nearer to the source than this lies far beside the field."""
+
 _OFF_CENTRE: float = 1.234567e-4
 """Shift of the rays in pixels, so that none runs exactly through a vertex or along an edge."""
 
@@ -23,7 +26,8 @@ def magnify(points_mm: FloatArray, source_mm: float, detector_z_mm: float) -> Fl
     points_mm : ndarray, shape (N, 3)
         Points (x, y, z); the central ray runs through x = y = 0.
     source_mm : float
-        Distance from source to detector, larger than that of any point from the detector.
+        Distance from source to detector. Points farther than 95 % of it from the
+        detector are taken for that far.
     detector_z_mm : float
         Where along z the detector lies.
 
@@ -33,7 +37,7 @@ def magnify(points_mm: FloatArray, source_mm: float, detector_z_mm: float) -> Fl
         The points, x and y enlarged, z as it was. Lengths along the oblique
         rays are taken for those along z: 0.5 % too short at 6 degrees.
     """
-    height = detector_z_mm - points_mm[:, 2:]
+    height = np.minimum(detector_z_mm - points_mm[:, 2:], _NEAREST * source_mm)
     moved: FloatArray = np.concatenate(
         [points_mm[:, :2] * (source_mm / (source_mm - height)), points_mm[:, 2:]], axis=1
     )

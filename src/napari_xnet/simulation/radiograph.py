@@ -1,10 +1,11 @@
 """One simulated radiograph: from a scene to image and labels."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_xnet import tissue
 from napari_xnet.errors import XNetError
@@ -36,7 +37,15 @@ SIZES_PX: tuple[int, int] = (16, 4000)
 """Smallest and largest long side."""
 
 
-_TRIES = 10
+_DISPLAYS = 3
+_EXPOSURES = 4
+"""How often a radiograph is displayed and exposed anew until bone can be seen."""
+_BORDER_PX = 6
+"""How far from a border between tissues their grey values are compared."""
+_FEWEST = 50
+"""Pixels on each side of a border that make a comparison."""
+_VISIBLE = 0.5
+"""Least `bone_contrast`: one grey value in three is on the wrong side."""
 _CT_KILOVOLTS = (55.0, 100.0)
 """A CT does not say which part of the body it shows."""
 
@@ -116,6 +125,35 @@ def label_map(inside: Thickness, scenery: Scenery) -> NDArray[np.uint8]:
     return labels
 
 
+def bone_contrast(image: NDArray[Any], labels: NDArray[np.uint8]) -> float:
+    """How far apart the grey values of bone and of the soft tissue next to it are.
+
+    Parameters
+    ----------
+    image : ndarray of any real dtype, shape (Y, X)
+    labels : ndarray of uint8, shape (Y, X)
+        Values of `tissue.CLASSES`.
+
+    Returns
+    -------
+    float
+        Difference of their means within 6 px of the border, over the root mean
+        square of their standard deviations (d'); infinite if the two tissues
+        share hardly any border.
+    """
+    bone, soft = (labels == one.value for one in (tissue.BONE, tissue.SOFT_TISSUE))
+    size = 2 * _BORDER_PX + 1
+    sides = [
+        image[one & ndimage.maximum_filter(other, size)].astype(np.float64)
+        for one, other in ((bone, soft), (soft, bone))
+    ]
+    if min(map(len, sides)) < _FEWEST:
+        return np.inf
+    spread = np.sqrt(np.mean([side.var() for side in sides]))
+    difference = abs(sides[0].mean() - sides[1].mean())
+    return float(difference / spread) if spread else np.inf if difference else 0.0
+
+
 def take(scene: Scene, size_px: int, rng: np.random.Generator) -> SimulatedRadiograph:
     """Take a radiograph as it may come from any clinic: view, exposure and display at random.
 
@@ -165,15 +203,25 @@ def _develop(
 ) -> SimulatedRadiograph:
     """Expose and display what lies on the rays, at random."""
     scenery = random_scenery(inside, pixel, rng)
+    labels = label_map(inside, scenery)
     deepest = float(sum(inside.mm.values(), np.zeros(1)).max())
-    exposure = random_exposure(origin.kilovolts, deepest, rng)
-    signal = expose(_with(inside, scenery), scenery.light, exposure, pixel, rng)
-    for _ in range(_TRIES):
-        shown = random_display(signal, scenery.light, pixel, rng)
-        if np.ptp(shown.image):  # else the window shows nothing
+    clearest, best = -1.0, None
+    for _ in range(_EXPOSURES):
+        exposure = random_exposure(origin.kilovolts, deepest, rng)
+        signal = expose(_with(inside, scenery), scenery.light, exposure, pixel, rng)
+        for _ in range(_DISPLAYS):
+            shown = random_display(signal, scenery.light, pixel, rng)
+            contrast = bone_contrast(shown.image, labels) if np.ptp(shown.image) else 0.0
+            if contrast > clearest:
+                clearest, best = contrast, (shown, exposure)
+            if clearest >= _VISIBLE:
+                break
+        if clearest >= _VISIBLE:
             break
+    assert best is not None
+    shown, exposure = best
     shown = shown.written_on(scenery.overlay, scenery.overlay_grey)
-    return _radiograph(origin, pixel, inside, scenery, shown, exposure)
+    return _radiograph(origin, pixel, labels, shown, exposure)
 
 
 def simulate(
@@ -223,7 +271,7 @@ def simulate(
     else:
         shown = clinical_display(signal, scenery.light, pixel)
     origin = _Origin(scene.region, scene.source, scene.kilovolts)
-    return _radiograph(origin, pixel, inside, scenery, shown, exposure)
+    return _radiograph(origin, pixel, label_map(inside, scenery), shown, exposure)
 
 
 def _with(inside: Thickness, scenery: Scenery) -> Thickness:
@@ -236,14 +284,13 @@ def _with(inside: Thickness, scenery: Scenery) -> Thickness:
 def _radiograph(
     origin: _Origin,
     pixel_size_mm: float,
-    inside: Thickness,
-    scenery: Scenery,
+    labels: NDArray[np.uint8],
     shown: Displayed,
     exposure: Exposure,
 ) -> SimulatedRadiograph:
     return SimulatedRadiograph(
         shown.image,
-        label_map(inside, scenery),
+        labels,
         pixel_size_mm,
         origin.region,
         origin.source,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_xnet.simulation.grid import FloatArray
 
 Mixture = Mapping[str, float]
-"""Share of the volume that each material fills, by the names of `physics.MATERIALS`."""
+"""Share of the volume that each material fills, by the names of `physics.MATERIALS` or `SPONGY`."""
 
 FAT: Mixture = {"fat": 1.0}
 LEAN: Mixture = {"lean": 1.0}
@@ -18,9 +18,13 @@ BONE: Mixture = {"bone": 1.0}
 AIR: Mixture = {}
 
 
+SPONGY = "spongy"
+"""In a mixture: mineralised bone of spongy bone, whose density is uneven; as a material, bone."""
+
+
 def spongy(mineral: float) -> Mixture:
     """Spongy bone with some share of mineralised bone; the rest is marrow, which is fat."""
-    return {"bone": mineral, "fat": 1.0 - mineral}
+    return {SPONGY: mineral, "fat": 1.0 - mineral}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +44,6 @@ class Solid:
     displaces : mapping
         What would be there without it: a bone displaces muscle, marrow
         displaces the bone around it.
-    textured : bool
-        Whether its density is uneven, as that of spongy bone.
     """
 
     name: str
@@ -49,7 +51,6 @@ class Solid:
     faces: NDArray[np.int32]
     filling: Mixture
     displaces: Mixture
-    textured: bool = False
 
     def moved(self, rotation: FloatArray, shift_mm: FloatArray) -> Self:
         """Turn it by a matrix, shape (3, 3), then shift it."""

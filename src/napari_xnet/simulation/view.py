@@ -1,13 +1,16 @@
 """Views: where source and detector stand, and what lies on each ray between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from napari_xnet.simulation.grid import Detector, FloatArray
 from napari_xnet.simulation.projection import magnify, mesh_thickness
-from napari_xnet.simulation.scene import Scene
+from napari_xnet.simulation.scene import SPONGY, Scene
 
 _TILT_DEG = 7.0
 """Standard deviation of how much a part lies askew, about each axis."""
@@ -20,6 +23,8 @@ _GAP_MM = (5.0, 60.0)
 """Between the body and the detector."""
 _ASPECT = (0.6, 1.7)
 """Width of an image over its height."""
+_CLEARANCE = 1.4
+"""Least distance of the source from the detector, of what lies between them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,20 +133,39 @@ def thickness(scene: Scene, view: View) -> Thickness:
     Thickness
         Exact at the centres of the pixels, but for the length of oblique
         rays (see `projection.magnify`). Nothing is below 0.
+
+    Notes
+    -----
+    The detector lies behind what is in the field, not behind an arm that is
+    stretched out far beside it. The source stands as far away as it must to
+    be clear of the body.
     """
     placed = [(one.vertices_mm - view.centre_mm) @ view.axes.T for one in scene.solids]
-    bottom = max(float(points[:, 2].max()) for points in placed) + view.gap_mm
+    corners = [points[one.faces] for one, points in zip(scene.solids, placed, strict=True)]
+    bottom, source_mm = _distances(corners, view)
     mm: dict[str, FloatArray] = {}
-    spongy = np.zeros(view.detector.shape, np.float32)
     for one, points in zip(scene.solids, placed, strict=True):
-        magnified = magnify(points, view.source_mm, bottom)
+        magnified = magnify(points, source_mm, bottom)
         inside = mesh_thickness(magnified, one.faces, view.detector).astype(np.float32)
         for share, mixture in ((1.0, one.filling), (-1.0, one.displaces)):
             for material, part in mixture.items():
                 total = mm.setdefault(material, np.zeros(view.detector.shape, np.float32))
                 total += share * part * inside
-        if one.textured:
-            spongy += one.filling.get("bone", 0.0) * inside
-    for total in mm.values():
+    spongy = mm.pop(SPONGY, np.zeros(view.detector.shape, np.float32))
+    for total in (spongy, *mm.values()):
         np.maximum(total, 0.0, out=total)
+    mm["bone"] = mm.get("bone", np.zeros_like(spongy)) + spongy
     return Thickness(mm, spongy)
+
+
+def _distances(triangles_mm: Sequence[NDArray[Any]], view: View) -> tuple[float, float]:
+    """Where the detector lies along the beam, and how far from it the source is, in mm."""
+    low, high = view.detector.low_mm, view.detector.high_mm
+    depths: list[NDArray[Any]] = [np.zeros(1)]
+    for corners in triangles_mm:
+        across = corners[..., :2]
+        hit = ((across.max(axis=1) >= low) & (across.min(axis=1) <= high)).all(axis=1)
+        depths.append(corners[hit, :, 2].ravel())
+    seen = np.concatenate(depths)
+    bottom = float(seen.max()) + view.gap_mm
+    return bottom, max(view.source_mm, (bottom - float(seen.min())) * _CLEARANCE)

@@ -15,6 +15,7 @@ from qtpy.QtCore import QTimer
 from napari_xnet.engine import Engine, Progress, shared_engine
 from napari_xnet.engine.tasks import SimulationJob, simulate_radiographs
 from napari_xnet.errors import Cancelled, ImageError, XNetError
+from napari_xnet.io.calibration import mm_per_unit
 from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.widgets import painted
 from napari_xnet.widgets.parts import row, text_line
@@ -127,12 +128,16 @@ class SimulateWidget(Container[Any]):
         if isinstance(chosen, str):
             return SimulationJob(() if chosen == ALL else (chosen,), *numbers)
         data = chosen.data[0] if chosen.multiscale else chosen.data
-        spacing = tuple(float(size) for size in np.abs(chosen.scale))
-        if spacing == (1.0, 1.0, 1.0) and "pixel" in {str(unit) for unit in chosen.units}:
+        factors = [mm_per_unit(unit) for unit in chosen.units]
+        if None in factors and not np.array_equal(chosen.scale, (1.0, 1.0, 1.0)):
+            factors = [1.0, 1.0, 1.0]  # a scale without a unit is taken for mm
+        if None in factors:
             raise ImageError(
-                f'"{chosen.name}" does not say how large its voxels are: set its scale in mm '
-                f"(viewer.layers[{chosen.name!r}].scale = z, y, x), or open a file that says so."
+                f'"{chosen.name}" does not say how large its voxels are: set its scale and units '
+                f"(layer = viewer.layers[{chosen.name!r}]; layer.scale = z, y, x; "
+                'layer.units = "mm"), or open a file that says so.'
             )
+        spacing = tuple(float(size) for size in np.abs(chosen.scale) * factors)
         return SimulationJob((chosen.name,), *numbers, hu=data, spacing_mm=spacing)
 
     def _finish(self, made: "list[SimulatedRadiograph] | None", error: Exception | None) -> None:

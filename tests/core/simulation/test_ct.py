@@ -82,11 +82,36 @@ def test_materials(hu, material, share):
 
 
 def test_table_is_removed():
-    bare = ct.remove_table(ct.Volume(phantom(table=True), SPACING))
+    bare = ct.remove_table(ct.Volume(phantom(table=True), (2.0, 2.0, 2.0)))
     assert (bare.hu[:, 71:75, :30] == -1000).all()
     assert (bare.hu[:, 71:75] == -1000).mean() > 0.6
     inside = phantom() > -300
     assert (bare.hu[inside] == phantom()[inside]).mean() > 0.99
+
+
+@pytest.mark.parametrize("thick", [12, 16, 20])
+def test_fingers_stay_when_the_table_goes(thick):
+    hu = np.full((120, 80, 180), -1000, np.int16)
+    hu[60:, 20:45, 10:110] = 45  # palm
+    for left in range(12, 110, 26):
+        hu[5:60, 28 : 28 + thick, left : left + thick] = 45
+    body = hu > -300
+    hu[:, 50:53] = 200
+    bare = ct.remove_table(ct.Volume(hu, (1.0, 1.0, 1.0)))
+    assert (bare.hu[body] == 45).mean() > 0.99
+    assert (bare.hu[:, 50:53] == -1000).mean() > 0.9
+
+
+def test_few_slices_are_a_ct(tmp_path):
+    volume = ct.Volume(phantom()[10:12], SPACING)
+    inside, _ = ct.random_ct_projection(volume, 64, np.random.default_rng(0))
+    assert inside.mm["lean"].max() > 10
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")], bool])
+def test_voxels_that_are_no_numbers(dtype):
+    with pytest.raises(ImageError, match="colours or complex numbers"):
+        ct.as_volume(np.zeros((8, 8, 8), dtype), SPACING)
 
 
 def test_nothing_but_air():

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from napari_xnet.simulation.anatomy.surfaces import bone_solids
 from napari_xnet.simulation.exposure import Exposure, expose, random_exposure
 from napari_xnet.simulation.scene import AIR, BONE, FAT, LEAN, Scene, Solid, spongy
 from napari_xnet.simulation.view import Thickness, random_view, standard_view, thickness
 
 
-def cylinder(name, radius, height, filling, displaces, textured=False):
+def cylinder(name, radius, height, filling, displaces):
     mesh = trimesh.creation.cylinder(radius, height, sections=128)
     return Solid(
         name,
@@ -18,7 +17,6 @@ def cylinder(name, radius, height, filling, displaces, textured=False):
         mesh.faces.astype(np.int32),
         filling,
         displaces,
-        textured,
     )
 
 
@@ -29,7 +27,7 @@ def scene():
         cylinder("skin", 60, 300, FAT, AIR),
         cylinder("muscle", 50, 295, LEAN, FAT),
         cylinder("bone", 15, 280, BONE, LEAN),
-        cylinder("marrow", 10, 270, spongy(0.2), BONE, textured=True),
+        cylinder("marrow", 10, 270, spongy(0.2), BONE),
     )
     axes = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
     return Scene("limb", "test", solids, axes, np.zeros(3), (150.0, 250.0))
@@ -104,15 +102,3 @@ def test_random_exposures_use_a_grid_behind_thick_parts():
         for deep in (30.0, 250.0)
     )
     assert thick < 0.5 * thin
-
-
-def test_bone_is_made_closed_with_marrow_inside():
-    mesh = trimesh.creation.cylinder(10, 80, sections=64)
-    triangles = mesh.triangles[10:]  # with a hole
-    outer, inner = bone_solids("bone", np.asarray(triangles), 2.0, 0.25)
-    for one, volume in ((outer, np.pi * 100 * 80), (inner, np.pi * 64 * 76)):
-        made = trimesh.Trimesh(one.vertices_mm, one.faces)
-        assert made.is_watertight
-        assert made.volume == pytest.approx(volume, rel=0.06)
-    assert inner.filling == {"bone": 0.25, "fat": 0.75}
-    assert inner.textured

@@ -8,6 +8,7 @@ import pytest
 from napari_xnet.errors import XNetError
 from napari_xnet.simulation import view
 from napari_xnet.simulation.anatomy import human, skeleton
+from napari_xnet.simulation.scene import Scene
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,45 @@ def test_bones_lie_in_the_flesh(region: str) -> None:
     assert np.isfinite(bone).all()
     assert (bone > 1.0).mean() > 0.02
     assert (flesh[bone > 1.0] > 0.0).mean() > 0.999
+
+
+@pytest.mark.parametrize("region", list(human.REGIONS))
+def test_the_source_is_clear_of_the_body(region: str) -> None:
+    rng = np.random.default_rng(1)
+    scene = human.human_scene(region, rng)
+    for _ in range(20):
+        at = view.random_view(scene, 32, rng)
+        inside = view.thickness(scene, at)
+        # What is in the field is no deeper than a trunk from side to side.
+        assert sum(inside.mm.values()).max() < 600.0
+        corners = [
+            ((one.vertices_mm - at.centre_mm) @ at.axes.T)[one.faces] for one in scene.solids
+        ]
+        bottom, source_mm = view._distances(corners, at)
+        assert bottom < 450.0
+        assert source_mm == at.source_mm  # no body was so deep that it had to move away
+
+
+def test_long_bones_are_hollow_and_short_ones_are_not() -> None:
+    body = skeleton.pose({})
+    for name, hollow in (("femur_r", True), ("3mc_r", True), ("pelvis_r", False)):
+        names = [one.name for one in skeleton.bone_solids(body.bones[name], 1, 0.25, 1)]
+        assert any("marrow" in one for one in names) == hollow, name
+
+
+def test_a_shaft_has_bright_walls_and_spongy_ends() -> None:
+    body = skeleton.pose({})
+    solids = skeleton.bone_solids(body.bones["femur_r"], 1, 0.25, 2)
+    points = solids[0].vertices_mm
+    middle = points.mean(axis=0)
+    scene = Scene("", "", solids, np.eye(3)[[0, 2, 1]] * [[1], [-1], [1]], middle, (520.0, 520.0))
+    inside = view.thickness(scene, view.standard_view(scene, 520))
+    rows = np.flatnonzero((inside.mm["bone"] > 1.0).any(axis=1))
+    shaft = inside.mm["bone"][rows[len(rows) // 2]]
+    columns = np.flatnonzero(shaft > 1.0)
+    assert shaft[columns].max() > 1.4 * shaft[int(columns.mean())]
+    assert inside.spongy_mm[rows[len(rows) // 2]].max() < 3.0
+    assert inside.spongy_mm[rows[: len(rows) // 8]].max() > 5.0
 
 
 def test_skin_holds_all_bones() -> None:

@@ -10,8 +10,8 @@ import napari_xnet.simulation
 from napari_xnet.errors import XNetError
 from napari_xnet.io import read_image, read_labels
 from napari_xnet.io.samples import NAMES, sample_path
-from napari_xnet.simulation import regions, simulate, write_radiographs
-from napari_xnet.simulation.radiograph import BONE_MM, SOFT_TISSUE_MM, label_map
+from napari_xnet.simulation import dataset, regions, simulate, write_radiographs
+from napari_xnet.simulation.radiograph import BONE_MM, SOFT_TISSUE_MM, bone_contrast, label_map
 from napari_xnet.simulation.scenery import plain_scenery
 from napari_xnet.simulation.view import Thickness
 
@@ -79,10 +79,10 @@ def test_folder_is_the_same_however_it_was_made(tmp_path):
     manifest = write_radiographs(
         tmp_path / "a", 18, **options, progress=lambda done, total: seen.append((done, total))
     )
-    assert seen == [(16, 18), (18, 18)]
+    assert seen == [(9, 18), (18, 18)]
     with manifest.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["region"] for row in rows] == ["dog tail"] * 16 + ["dog paw"] * 2
+    assert [row["region"] for row in rows] == ["dog tail"] * 9 + ["dog paw"] * 9
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     stems = [row["name"] for row in rows]
     assert names == sorted(
@@ -106,6 +106,65 @@ def test_folder_is_the_same_however_it_was_made(tmp_path):
     assert (tmp_path / "b" / f"{stems[4]}.tif").stat().st_mtime_ns == kept
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_body_has_at_most_16_views_and_its_own_random_numbers(tmp_path):
+    manifest = write_radiographs(tmp_path, 17, ["dog tail"], size_px=16)
+    with manifest.open(newline="") as file:
+        seeds = [row["seed"].split("-")[:3] for row in csv.DictReader(file)]
+    assert [seed[1] for seed in seeds] == ["0"] * 16 + ["1"]
+    streams = {dataset._rng(*key).random() for key in ((0, 0), (0, 0, 0), (0, 0, 1), (0, 1))}
+    assert len(streams) == 4
+
+
+def test_radiographs_of_another_simulation_are_not_mixed_in(tmp_path):
+    write_radiographs(tmp_path, 2, ["dog tail"], size_px=16)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(XNetError, match="radiographs of another simulation, such as 000000_dog-ta"):
+        write_radiographs(tmp_path, 1, ["dog paw"], size_px=16)
+    with pytest.raises(XNetError, match="at least the same count"):
+        write_radiographs(tmp_path, 1, ["dog tail"], size_px=16)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "000009_mine.tif").write_bytes(b"not made by a simulation")
+    write_radiographs(tmp_path, 3, ["dog tail"], size_px=16)
+
+
+def test_another_ct_of_the_same_name_is_made_anew(tmp_path):
+    rods = np.full((24, 40, 40), -1000, np.int16)
+    rods[:, 8:32, 8:32] = 40
+    bone = []
+    for name, hu in (("a", 1500), ("b", 40)):
+        rods[:, 16:24, 16:24] = hu
+        (tmp_path / name).mkdir()
+        scan = tmp_path / name / "scan.tif"
+        tifffile.imwrite(scan, rods)
+        write_radiographs(tmp_path / "out", 1, ct=scan, spacing_mm=(3, 3, 3), size_px=64)
+        bone.append((read_labels(tmp_path / "out" / "000000_scan_labels.tif") == 3).any())
+    assert bone == [True, False]
+
+
+def test_bone_can_be_seen_in_nearly_all_radiographs(tmp_path):
+    manifest = write_radiographs(tmp_path, 48, ["dog paw", "dog elbow", "dog stifle"], size_px=160)
+    with manifest.open(newline="") as file:
+        names = [row["name"] for row in csv.DictReader(file)]
+    contrasts = [
+        bone_contrast(
+            tifffile.imread(tmp_path / f"{name}.tif"), read_labels(tmp_path / f"{name}_labels.tif")
+        )
+        for name in names
+    ]
+    assert np.mean(np.array(contrasts) < 0.4) < 0.05
+
+
+def test_bone_contrast_is_the_distance_of_means_in_deviations():
+    labels = np.full((60, 60), 2, np.uint8)
+    labels[20:40, 20:40] = 3
+    noise = np.random.default_rng(0).normal(size=labels.shape)
+    for distance in (0.0, 0.5, 2.0):
+        image = noise + distance * (labels == 3)
+        for one in (image, -image, 100 * image + 5):
+            assert bone_contrast(one, labels) == pytest.approx(distance, abs=0.15)
+    assert bone_contrast(noise, np.full_like(labels, 2)) == np.inf
 
 
 @pytest.mark.parametrize("name", NAMES)

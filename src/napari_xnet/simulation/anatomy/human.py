@@ -106,6 +106,9 @@ class HumanRegion:
         Whether there is one on each side of the body.
     beside : str
         Masses that are there now and then in frontal views.
+    frontal : str
+        Masses that are there in all frontal views, and in no other: arms,
+        which would lie along the beam.
     voxels : int
         How many the flesh is made of: more where it has gaps as narrow as
         those between fingers.
@@ -121,6 +124,7 @@ class HumanRegion:
     beam: Callable[[Skeleton], FloatArray] = _back
     paired: bool = True
     beside: str = ""
+    frontal: str = ""
     voxels: int = 180_000
 
 
@@ -410,6 +414,7 @@ REGIONS: Mapping[str, HumanRegion] = MappingProxyType(
             (70, 95),
             {**_AWAY, **_SPINE},
             paired=False,
+            frontal="arm ARM",
         ),
         "thoracic spine": HumanRegion(
             "trunk",
@@ -420,9 +425,10 @@ REGIONS: Mapping[str, HumanRegion] = MappingProxyType(
             (65, 90),
             _AWAY,
             paired=False,
+            frontal="arm ARM",
         ),
         "chest": HumanRegion(
-            "trunk arm ARM head",
+            "trunk head",
             _at("thoracic6"),
             _BODY,
             (300, 450),
@@ -430,6 +436,7 @@ REGIONS: Mapping[str, HumanRegion] = MappingProxyType(
             (70, 120),
             {"shoulder_elv_r": (0.2, 1.0), "shoulder_elv_l": (0.2, 1.0)},
             paired=False,
+            frontal="arm ARM",
         ),
         "ribs": HumanRegion(
             "trunk arm",
@@ -478,7 +485,7 @@ _BONES = {
     "leg": r"(?:femur|tibia|fibula|patella|talus)_r",
     "foot": r"(?:talus|foot\d+|bofoot\d+)_r",
     "trunk": r"sacrum|lumbar\d|thoracic\d+|rib\d+|sternum|clavicle_.|scapula\d_.|pelvis_."
-    r"|femur_.|humerus_.",
+    r"|femur_.",
     "head": r"skull|jaw|cervical\d|thoracic[1-3]",
 }
 
@@ -510,7 +517,14 @@ def human_scene(region: str, rng: np.random.Generator) -> Scene:
     if spec.beside and rng.random() < 0.35:
         # what lies beside would lie before it in other views
         parts += spec.beside.split()
-        turns = tuple(one for one in turns if max(map(abs, one)) < 30.0)
+        turns = _frontal(turns)
+    if spec.frontal:
+        frontal = _frontal(turns)
+        if rng.random() < len(frontal) / len(turns):
+            parts += spec.frontal.split()
+            turns = frontal
+        else:
+            turns = tuple(one for one in turns if one not in frontal)
     joints = {name: rng.uniform(*span) for name, span in spec.joints_rad.items()}
     body = skeleton.pose(joints)
     axes, centre = _frame(spec, body)
@@ -562,6 +576,10 @@ def human_scene(region: str, rng: np.random.Generator) -> Scene:
         tuple((-high, -low) for low, high in turns) if mirror else turns,
         spec.kilovolts,
     )
+
+
+def _frontal(turns: Ranges) -> Ranges:
+    return tuple(one for one in turns if max(map(abs, one)) < 30.0)
 
 
 def _pattern(part: str) -> str:

@@ -15,9 +15,9 @@ FAR_MM: float = 1000.0
 """Depth where a grid is wholly inside or outside."""
 _SMOOTH = 0.8
 """Standard deviation of the smoothing of voxelised surfaces, in voxels."""
-_SHAFT = 0.62
+SHAFT = 0.62
 """Part of the length of a long bone that is shaft, with marrow inside."""
-_SPONGE_MM = 0.7
+SPONGE_MM = 0.7
 """Spongy bone between cortex and marrow."""
 
 
@@ -147,18 +147,15 @@ def bone_solids(
         bulge = np.clip(1.0 - (along / 0.85) ** 2, 0.0, 1.0)
         thickness = (cortex_mm + (thickest - cortex_mm) * bulge).astype(np.float32)
         # The marrow ends in the metaphysis, smoothly.
-        end = (_SHAFT - np.abs(along)) * 2.0 * radius
-        marrow = np.minimum(bone.depth_mm - thickness - _SPONGE_MM, end)
-        parts.append(
-            solid(f"{bone.name}, marrow", marrow, bone.grid, FAT, spongy(mineral), textured=False)
-        )
+        end = (SHAFT - np.abs(along)) * 2.0 * radius
+        marrow = np.minimum(bone.depth_mm - thickness - SPONGE_MM, end)
+        parts.append(solid(f"{bone.name}, marrow", marrow, bone.grid, FAT, spongy(mineral)))
     inner = solid(
         f"{bone.name}, inside",
         bone.depth_mm - thickness,
         bone.grid,
         spongy(mineral),
         BONE,
-        textured=True,
     )
     return (outer, *(one for one in (inner, *parts) if one is not None))
 

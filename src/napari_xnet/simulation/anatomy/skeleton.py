@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from napari_xnet.simulation._optional import require
+from napari_xnet.simulation.anatomy.shapes import SHAFT, SPONGE_MM
 from napari_xnet.simulation.anatomy.surfaces import signed_depth, solid
 from napari_xnet.simulation.grid import FloatArray
-from napari_xnet.simulation.scene import BONE, LEAN, Solid, spongy
+from napari_xnet.simulation.scene import BONE, FAT, LEAN, Solid, spongy
 
 MODEL: str = "myofullbody"
 
@@ -47,6 +48,8 @@ _MIDDLE_MM = -25.0
 """Where along x the model stands."""
 _VOXELS = (25_000, 250_000)
 """Of the box around a bone: smallest and largest number."""
+_MINERAL = 0.25
+"""Share of mineralised bone in spongy bone, where none is given."""
 _RIB_MINERAL = 0.55
 """Share of mineralised bone in a whole rib, cortex and inside together; estimated."""
 _THIN_VOXELS = (25_000, 70_000)
@@ -360,25 +363,35 @@ def _depth(key: str, detail: int) -> tuple[FloatArray, Any]:
     return depth, grid
 
 
-def _cortex_mm(key: str, detail: int) -> float | FloatArray:
-    """Usual thickness of the cortex along a bone."""
-    bone = _find(key)
-    if bone.name == "skull":
-        return _SKULL_MM
-    points = bone.triangles_mm.reshape(-1, 3)
+def _sizes(key: str) -> tuple[float, float]:
+    """Half the length of a bone along its axis, and its width in the middle, in mm."""
+    points = _find(key).triangles_mm.reshape(-1, 3)
     half = float(points[:, 2].max())
     middle = points[np.abs(points[:, 2]) < 0.25 * half]
     middle = middle if len(middle) > 12 else points
     across = middle[:, :2] - middle[:, :2].mean(axis=0)
-    width = 2.0 * float(np.median(np.linalg.norm(across, axis=1)))
+    return half, 2.0 * float(np.median(np.linalg.norm(across, axis=1)))
+
+
+def _slender(key: str) -> float:
+    """Say from 0 to 1 how much of a shaft a bone has: short ones have none."""
+    if re.match(
+        r"rib|scapula|pelvis|sternum|jaw|cervical|thoracic|lumbar|sacrum|skull", _find(key).name
+    ):
+        return 0.0
+    half, width = _sizes(key)
+    return float(np.clip((2.0 * half / width - 1.8) / 1.2, 0.0, 1.0))
+
+
+def _cortex_mm(key: str, detail: int) -> float | FloatArray:
+    """Usual thickness of the cortex along a bone."""
+    if key == "skull":
+        return _SKULL_MM
+    half, width = _sizes(key)
     thin = float(np.clip(0.035 * width, *THIN_CORTEX_MM))
-    # short bones have no shaft
-    slender = float(np.clip((2.0 * half / width - 1.8) / 1.2, 0.0, 1.0))
-    if re.match(r"rib|scapula|pelvis|sternum|jaw|cervical|thoracic|lumbar|sacrum", bone.name):
-        slender = 0.0
     z = _depth(key, detail)[1].axes_mm()[0]
     shaft = np.clip((half - np.abs(z)) / (0.56 * half), 0.0, 1.0)
-    shaft = slender * shaft * shaft * (3.0 - 2.0 * shaft)
+    shaft = _slender(key) * shaft * shaft * (3.0 - 2.0 * shaft)
     thick = max(CORTEX_PER_WIDTH * width, thin)
     cortex: FloatArray = thin + (thick - thin) * shaft
     return cortex
@@ -423,11 +436,22 @@ def _outer(key: str, detail: int) -> Solid:
 def _inner(key: str, level: int, detail: int) -> Solid | None:
     depth, grid = _depth(key, detail)
     inside = depth - CORTEX_LEVELS[level] * _cortex_mm(key, detail)
-    one = solid(f"{key}, inside", inside, grid, spongy(0.25), BONE, textured=True)
-    one = fair(one)
-    if one is not None and key == "skull":
-        one = replace(one, filling=LEAN, textured=False)
-    return one
+    filling = LEAN if key == "skull" else spongy(_MINERAL)
+    return fair(solid(f"{key}, inside", inside, grid, filling, BONE))
+
+
+@functools.cache
+def _marrow(key: str, level: int, detail: int) -> Solid | None:
+    """Fat in the shaft of a long bone; none in others."""
+    if not _slender(key):
+        return None
+    depth, grid = _depth(key, detail)
+    half, width = _sizes(key)
+    inside = depth - CORTEX_LEVELS[level] * _cortex_mm(key, detail) - SPONGE_MM
+    # It ends in the metaphysis, smoothly.
+    end = (SHAFT - np.abs(grid.axes_mm()[0]) / half) * width
+    one = solid(f"{key}, marrow", np.minimum(inside, end), grid, FAT, spongy(_MINERAL))
+    return fair(one)
 
 
 def pose(joints_rad: Mapping[str, float]) -> Skeleton:
@@ -496,7 +520,7 @@ def surface(bone: PlacedBone, detail: int = 2) -> FloatArray:
 
 
 def bone_solids(bone: PlacedBone, level: int, mineral: float, detail: int = 2) -> tuple[Solid, ...]:
-    """Make the solids of a bone in the world: cortex, and spongy bone in its place.
+    """Make the solids of a bone in the world: cortex, spongy bone inside, marrow in shafts.
 
     Parameters
     ----------
@@ -514,10 +538,13 @@ def bone_solids(bone: PlacedBone, level: int, mineral: float, detail: int = 2) -
         # their cortex is too thin to be seen, and there are many
         mixed = replace(_outer(key, detail), filling=spongy(_RIB_MINERAL))
         return (mixed.moved(bone.rotation, bone.shift_mm),)
-    result = []
-    for one in (_outer(key, detail), _inner(key, level, detail)):
-        if one is not None:
-            if one.textured:
-                one = replace(one, filling=spongy(mineral))
-            result.append(one.moved(bone.rotation, bone.shift_mm))
-    return tuple(result)
+    inner, marrow = _inner(key, level, detail), _marrow(key, level, detail)
+    if inner is not None and key != "skull":
+        inner = replace(inner, filling=spongy(mineral))
+    if marrow is not None:
+        marrow = replace(marrow, displaces=spongy(mineral))
+    return tuple(
+        one.moved(bone.rotation, bone.shift_mm)
+        for one in (_outer(key, detail), inner, marrow)
+        if one is not None
+    )

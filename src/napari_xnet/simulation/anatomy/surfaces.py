@@ -1,4 +1,4 @@
-"""Surfaces: from meshes with holes, or volumes, to closed solids; bones with cortex and marrow."""
+"""Surfaces: from meshes with holes, or volumes, to closed solids."""
 
 import numpy as np
 from scipy import ndimage
@@ -6,11 +6,8 @@ from skimage.measure import marching_cubes
 
 from napari_xnet.simulation.grid import FloatArray, Grid
 from napari_xnet.simulation.projection import voxelise
-from napari_xnet.simulation.scene import BONE, LEAN, Mixture, Solid, spongy
+from napari_xnet.simulation.scene import Mixture, Solid
 
-_VOXELS = 90
-"""Along the long side of a bone, if nothing else is asked for."""
-_FINEST_MM = 0.3
 _SMOOTH = 0.8
 """Standard deviation of the smoothing of voxelised surfaces, in voxels."""
 
@@ -47,7 +44,6 @@ def solid(
     grid: Grid,
     filling: Mixture,
     displaces: Mixture,
-    textured: bool = False,
 ) -> Solid | None:
     """Make a solid of all that lies deeper than 0.
 
@@ -58,7 +54,7 @@ def solid(
         Positive inside.
     grid : Grid
         Where the voxels lie.
-    filling, displaces, textured
+    filling, displaces
         See `Solid`.
 
     Returns
@@ -81,44 +77,4 @@ def solid(
         np.ascontiguousarray(faces, np.int32),
         filling,
         displaces,
-        textured,
     )
-
-
-def bone_solids(
-    name: str,
-    triangles_mm: FloatArray,
-    cortex_mm: float | FloatArray,
-    mineral: float,
-    spacing_mm: float | None = None,
-    within: Mixture = LEAN,
-) -> tuple[Solid, ...]:
-    """Make a bone: a dense cortex around spongy bone.
-
-    Parameters
-    ----------
-    name : str
-    triangles_mm : ndarray, shape (T, 3, 3)
-        Its surface, perhaps with holes.
-    cortex_mm : float or ndarray that broadcasts to the grid
-        Thickness of the cortex.
-    mineral : float
-        Share of mineralised bone in the spongy bone.
-    spacing_mm : float, optional
-        Voxels by which the surface is made anew; chosen by the size of the
-        bone if None.
-    within : mapping
-        What surrounds the bone.
-
-    Returns
-    -------
-    tuple of Solid
-        The whole bone as cortex, and what is inside in its place; a thin bone
-        has no inside.
-    """
-    size = np.ptp(triangles_mm.reshape(-1, 3), axis=0)
-    spacing = spacing_mm or max(float(size.max()) / _VOXELS, _FINEST_MM)
-    depth, grid = signed_depth(triangles_mm, spacing)
-    outer = solid(name, depth, grid, BONE, within)
-    inner = solid(f"{name}, inside", depth - cortex_mm, grid, spongy(mineral), BONE, textured=True)
-    return tuple(one for one in (outer, inner) if one is not None)
