@@ -58,7 +58,7 @@ LEAD = Material(11.35, MappingProxyType({"Pb": 1.0}))
 """Markers and aprons."""
 
 STEEL = Material(7.9, MappingProxyType({"Fe": 0.68, "Cr": 0.18, "Ni": 0.14}))
-"""Implants and clips, roughly ISO 5832-1."""
+"""Implants and clips: an austenitic steel, its molybdenum left out."""
 
 TITANIUM = Material(4.43, MappingProxyType({"Ti": 0.9, "Al": 0.06, "V": 0.04}))
 """Implants, Ti-6Al-4V."""
@@ -88,19 +88,21 @@ SCINTILLATOR = Material(4.51, MappingProxyType({"Cs": 0.512, "I": 0.488}))
 """Caesium iodide."""
 
 SCINTILLATOR_MM: float = 0.5
-"""Thickness of the scintillator of a common flat panel."""
+"""Thickness of the scintillator of a common flat panel; a usual value."""
 
-WITHOUT_GRID: float = 0.004
+WITHOUT_GRID: float = 0.008
 """Scattered over primary signal per mm of tissue, no grid before the detector.
 
-A round figure for small fields: 0.1 behind a hand, 0.5 behind a knee.
+A round figure, estimated, for the fields that joints are taken with: 0.2 behind a hand,
+1 behind a knee. Wide fields on a trunk have 3 and more (Bushberg et al., "The essential
+physics of medical imaging", on scattered radiation), but there is a grid then.
 """
 
-WITH_GRID: float = 0.001
-"""The same behind an anti-scatter grid, which takes away about three quarters."""
+WITH_GRID: float = 0.0025
+"""The same behind an anti-scatter grid, which takes away about two thirds; estimated."""
 
 SCATTER_SPREAD_MM: float = 18.0
-"""Standard deviation of the spread of scattered rays on the detector."""
+"""Standard deviation of the spread of scattered rays on the detector; estimated."""
 
 
 @dataclass(frozen=True)

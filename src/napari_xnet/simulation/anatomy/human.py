@@ -536,7 +536,7 @@ def human_scene(region: str, rng: np.random.Generator) -> Scene:
     build = flesh.Build(
         float(np.exp(rng.uniform(np.log(0.35), np.log(2.3)))), rng.uniform(0.85, 1.15)
     )
-    level = 0 if child else int(rng.integers(len(skeleton.CORTEX_LEVELS)))
+    level = int(rng.integers(len(skeleton.CORTEX_LEVELS) - child))
     mineral = rng.uniform(0.15, 0.40)
 
     largest = spec.field_mm[1]

@@ -31,8 +31,8 @@ MODEL: str = "myofullbody"
 CORTEX_PER_WIDTH: float = 0.2
 """Cortical thickness over the width of the shaft in the middle of a long bone.
 
-Both walls together about 0.45: the metacarpal index of Barnett and Nordin,
-Clin Radiol 11 (1960) 166.
+Both walls together 0.40 and, with `CORTEX_LEVELS`, 0.30 to 0.48: around the limit of
+normal of Barnett and Nordin's metacarpal index, some 0.43, Clin Radiol 11 (1960) 166.
 """
 
 THIN_CORTEX_MM: tuple[float, float] = (0.4, 1.3)
@@ -41,7 +41,7 @@ THIN_CORTEX_MM: tuple[float, float] = (0.4, 1.3)
 SPECIFIC_TENSION_N_PER_CM2: float = 60.0
 """Strength of muscle over its physiological cross-section (Rajagopal et al., 2016)."""
 
-CORTEX_LEVELS: tuple[float, ...] = (0.6, 0.85, 1.15)
+CORTEX_LEVELS: tuple[float, ...] = (0.75, 0.95, 1.2)
 """Cortical thickness over the usual one: porous, common, dense. Few, because each is kept."""
 
 _MIDDLE_MM = -25.0
