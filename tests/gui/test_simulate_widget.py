@@ -54,8 +54,14 @@ def test_ct_that_is_open_is_chosen_and_projected(viewer, dock, wait_until, notif
 
     layer.scale = (2.0, 2.0, 2.0)
     finish(dock, wait_until)
-    labels = viewer.layers["arm 1_labels"].data
-    assert {2, 3} <= set(np.unique(labels))
+    made = viewer.layers["arm 1_labels"]
+    assert {2, 3} <= set(np.unique(made.data))
+
+    layer.scale, layer.units = (2000.0,) * 3, "um"  # the same size, said otherwise
+    finish(dock, wait_until)
+    same = viewer.layers[-1]
+    np.testing.assert_array_equal(same.data, made.data)
+    assert same.scale == pytest.approx(made.scale, rel=1e-4)
 
     layer.data = hu + 2000
     finish(dock, wait_until)

@@ -590,6 +590,27 @@ def test_simulate_projects_a_ct(run):
     assert {2, 3} <= set(np.unique(np.concatenate([one.ravel() for one in labels])))
 
 
+@pytest.fixture
+def odd_volumes(tmp_path, monkeypatch):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    shape, still = (8, 9, 10), np.eye(4)
+    colours = np.zeros(shape, [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nibabel.save(nibabel.Nifti1Image(colours, still), "colours.nii")
+    nibabel.save(nibabel.Nifti1Image(np.zeros(shape, np.complex64), still), "complex.nii")
+    tifffile.imwrite("stack.tif", np.full(shape, -1000, np.int16))
+
+
+def test_simulate_takes_a_stack_of_few_slices_with_its_spacing(run):
+    hu = np.full((3, 40, 40), -1000, np.int16)
+    hu[:, 10:30, 10:30], hu[:, 17:23, 17:23] = 40, 1200
+    tifffile.imwrite("arm.tif", hu)
+    call = ["simulate", "-o", "made", "--count", "1", "--size-px", "64", "--workers", "1"]
+    assert run(*call, "--ct", "arm.tif", "--spacing-mm", "5", "2", "2")[0] == 0
+    assert {2, 3} <= set(np.unique(tifffile.imread("made/000000_arm_labels.tif")))
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -599,8 +620,15 @@ def test_simulate_projects_a_ct(run):
         (["--seed", "-1"], "seed must be at least 0"),
         (["--ct", "nothing.nii"], "nothing.nii"),
         (["--ct", "x.nii", "--region", "hand"], "either --ct or --region"),
+        (["--spacing-mm", "1", "1", "1"], "--spacing-mm belongs to --ct"),
+        (["--ct", "colours.nii"], "colours or complex numbers"),
+        (["--ct", "complex.nii"], "colours or complex numbers"),
+        (["--ct", "stack.tif"], "--spacing-mm"),
+        (["--ct", "stack.tif", "--spacing-mm", "0", "1", "1"], "all above 0"),
+        (["--ct", "."], "here holds no CT slices"),
     ],
 )
+@pytest.mark.usefixtures("odd_volumes")
 def test_simulate_says_what_is_wrong(run, more, message):
     code, out, err = run("simulate", "-o", "made", "--count", "1", *more)
     assert (code, out) == (2, [])
