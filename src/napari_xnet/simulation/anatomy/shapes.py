@@ -15,9 +15,9 @@ FAR_MM: float = 1000.0
 """Depth where a grid is wholly inside or outside."""
 _SMOOTH = 0.8
 """Standard deviation of the smoothing of voxelised surfaces, in voxels."""
-SHAFT = 0.62
-"""Part of the length of a long bone that is shaft, with marrow inside."""
-SPONGE_MM = 0.7
+_SHAFT = (0.4, 0.75)
+"""Parts of the length of a long bone: where the marrow begins to taper off, and where it ends."""
+_SPONGE_MM = 0.7
 """Spongy bone between cortex and marrow."""
 
 
@@ -146,9 +146,7 @@ def bone_solids(
         thickest = max(shaft_share * radius, cortex_mm)
         bulge = np.clip(1.0 - (along / 0.85) ** 2, 0.0, 1.0)
         thickness = (cortex_mm + (thickest - cortex_mm) * bulge).astype(np.float32)
-        # The marrow ends in the metaphysis, smoothly.
-        end = (SHAFT - np.abs(along)) * 2.0 * radius
-        marrow = np.minimum(bone.depth_mm - thickness - SPONGE_MM, end)
+        marrow = marrow_depth(bone.depth_mm - thickness, along, radius)
         parts.append(solid(f"{bone.name}, marrow", marrow, bone.grid, FAT, spongy(mineral)))
     inner = solid(
         f"{bone.name}, inside",
@@ -158,6 +156,24 @@ def bone_solids(
         BONE,
     )
     return (outer, *(one for one in (inner, *parts) if one is not None))
+
+
+def marrow_depth(inside_mm: FloatArray, along: FloatArray, radius_mm: float) -> FloatArray:
+    """Depth below the surface of the marrow of a long bone, which tapers off at both ends.
+
+    Parameters
+    ----------
+    inside_mm : ndarray
+        Depth below the inner surface of the cortex.
+    along : ndarray that broadcasts to it
+        Where along the bone: -1 and 1 at its ends.
+    radius_mm : float
+        Of the shaft.
+    """
+    begin, end = _SHAFT
+    ramp = np.maximum(np.abs(along) - begin, 0.0) / (end - begin)
+    depth: FloatArray = (inside_mm - _SPONGE_MM - radius_mm * ramp).astype(np.float32)
+    return depth
 
 
 def _along(bone: BoneShape) -> FloatArray:

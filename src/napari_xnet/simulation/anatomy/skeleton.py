@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from napari_xnet.simulation._optional import require
-from napari_xnet.simulation.anatomy.shapes import SHAFT, SPONGE_MM
+from napari_xnet.simulation.anatomy.shapes import marrow_depth
 from napari_xnet.simulation.anatomy.surfaces import signed_depth, solid
 from napari_xnet.simulation.grid import FloatArray
 from napari_xnet.simulation.scene import BONE, FAT, LEAN, Solid, spongy
@@ -447,11 +447,9 @@ def _marrow(key: str, level: int, detail: int) -> Solid | None:
         return None
     depth, grid = _depth(key, detail)
     half, width = _sizes(key)
-    inside = depth - CORTEX_LEVELS[level] * _cortex_mm(key, detail) - SPONGE_MM
-    # It ends in the metaphysis, smoothly.
-    end = (SHAFT - np.abs(grid.axes_mm()[0]) / half) * width
-    one = solid(f"{key}, marrow", np.minimum(inside, end), grid, FAT, spongy(_MINERAL))
-    return fair(one)
+    inside = depth - CORTEX_LEVELS[level] * _cortex_mm(key, detail)
+    marrow = marrow_depth(inside, grid.axes_mm()[0] / half, width / 2.0)
+    return fair(solid(f"{key}, marrow", marrow, grid, FAT, spongy(_MINERAL)))
 
 
 def pose(joints_rad: Mapping[str, float]) -> Skeleton:
