@@ -112,11 +112,15 @@ def label_map(inside: Thickness, scenery: Scenery) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (Y, X)
-        Bone from `BONE_MM` on, and where implants are; soft tissue from
-        `SOFT_TISSUE_MM` on; all else, and the shadow of the collimator, is
-        open beam.
+        Bone from `BONE_MM` of bone or metal on, and where implants are; soft
+        tissue from `SOFT_TISSUE_MM` on; all else, and the shadow of the
+        collimator, is open beam. Letters and lead hide nothing.
     """
-    bone = inside.mm.get("bone", np.zeros_like(inside.spongy_mm))
+    # In a CT, metal is what lies in a bone.
+    bone = sum(
+        (inside.mm[name] for name in ("bone", "titanium") if name in inside.mm),
+        np.zeros_like(inside.spongy_mm),
+    )
     total = sum(inside.mm.values(), np.zeros_like(bone))
     labels = np.full(bone.shape, tissue.OPEN_BEAM.value, np.uint8)
     labels[total >= SOFT_TISSUE_MM] = tissue.SOFT_TISSUE.value

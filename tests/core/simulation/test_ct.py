@@ -8,6 +8,8 @@ import tifffile
 
 from napari_xnet.errors import ImageError
 from napari_xnet.simulation import ct
+from napari_xnet.simulation.radiograph import label_map
+from napari_xnet.simulation.scenery import plain_scenery
 
 SPACING = (2.0, 1.0, 1.0)
 FRONT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -79,6 +81,14 @@ def test_materials(hu, material, share):
     volume = ct.Volume(np.full((20, 40, 40), hu, np.int16), (1.0, 1.0, 1.0))
     inside = ct.project_ct(volume, FRONT, (10.0, 10.0), 10, 1000.0)
     assert middle(inside.mm, material) == pytest.approx(40.0 * share, rel=0.03)
+
+
+def test_metal_is_labelled_as_bone():
+    hu = phantom(rod_hu=3050)
+    inside = ct.project_ct(ct.Volume(hu, SPACING), FRONT, (80.0, 60.0), 160, 1000.0, CENTRE)
+    labels = label_map(inside, plain_scenery(inside))
+    assert labels[60, 80] == 3
+    assert labels[60, 60] == 2
 
 
 def test_table_is_removed():
