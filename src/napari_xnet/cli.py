@@ -210,6 +210,12 @@ def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         metavar=("Z", "Y", "X"),
         help="distance of the CT's voxels, instead of what the file says",
     )
+    simulate.add_argument(
+        "--visible-human",
+        type=Path,
+        metavar="DIR",
+        help="legs and hips of the Visible Humans: folder of their VH_F_*.glb or VH_M_*.glb",
+    )
     simulate.add_argument("--seed", type=int, default=0, metavar="S")
     simulate.add_argument(
         "--size-px", type=int, default=400, help="long side of the images (default: %(default)s)"
@@ -230,6 +236,8 @@ def _simulate(call: argparse.Namespace) -> int:
 
     if call.ct and call.region:
         raise XNetError("Give either --ct or --region: a CT shows what it shows.")
+    if call.ct and call.visible_human:
+        raise XNetError("Give either --ct or --visible-human.")
     if call.spacing_mm and not call.ct:
         raise XNetError("--spacing-mm belongs to --ct.")
     with tqdm(total=call.count, unit="image", file=sys.stderr, disable=None) as bar:
@@ -242,6 +250,7 @@ def _simulate(call: argparse.Namespace) -> int:
             workers=call.workers,
             ct=call.ct,
             spacing_mm=call.spacing_mm,
+            visible_human=call.visible_human,
             progress=lambda done, total: bar.update(done - bar.n),
         )
     print(manifest)

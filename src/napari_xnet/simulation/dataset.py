@@ -46,6 +46,7 @@ class _Task:
     size_px: int
     ct: Path | None
     spacing_mm: tuple[float, ...] | None
+    visible_human: Path | None
     digest: str
 
     def name(self, view: int) -> str:
@@ -66,6 +67,7 @@ def write_radiographs(
     workers: int = 1,
     ct: str | os.PathLike[str] | None = None,
     spacing_mm: Sequence[float] | None = None,
+    visible_human: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Simulate radiographs and write them with their labels.
@@ -90,6 +92,9 @@ def write_radiographs(
         CT that is projected, see `ct.read_ct`, instead of `region_names`.
     spacing_mm : sequence of float, optional
         Distance of its voxels along z, y and x; instead of what the file says.
+    visible_human : path-like, optional
+        Folder of the Visible Humans, see `anatomy.visible_human`, whose
+        `region_names` are meant then.
     progress : callable, optional
         ``progress(done, total)`` in radiographs; what it raises stops the work.
 
@@ -116,8 +121,8 @@ def write_radiographs(
         digest = content.hexdigest()[:12]
     else:
         volume, digest = None, napari_xnet.__version__
-        names = list(region_names) or list(regions())
-        check_regions(names)
+        names = list(region_names) or list(regions(visible_human))
+        check_regions(names, visible_human)
     check_size(size_px)
     for name, value, least in (("count", count, 1), ("workers", workers, 1), ("seed", seed, 0)):
         if value < least:
@@ -138,6 +143,7 @@ def write_radiographs(
             size_px,
             volume,
             spacing,
+            Path(visible_human) if visible_human is not None else None,
             digest,
         )
         for scene, first in enumerate(range(0, count, views))
@@ -235,7 +241,7 @@ def _make(task: _Task) -> list[_Row]:
 def _read_body(task: _Task) -> Scene | Volume:
     if task.ct:
         return _read_volume(task.ct, task.spacing_mm)
-    return make_scene(task.region, _rng(task.seed, task.scene))
+    return make_scene(task.region, _rng(task.seed, task.scene), task.visible_human)
 
 
 @functools.lru_cache(maxsize=1)

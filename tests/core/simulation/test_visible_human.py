@@ -1,10 +1,14 @@
 """The Visible Humans, with stand-ins of boxes and rods for the files, which are not here."""
 
+import csv
+
 import numpy as np
 import pytest
 import trimesh
 
 from napari_xnet.errors import ImageError, XNetError
+from napari_xnet.io import read_labels
+from napari_xnet.simulation import write_radiographs
 from napari_xnet.simulation.anatomy import visible_human
 from napari_xnet.simulation.view import random_view, standard_view, thickness
 
@@ -47,6 +51,18 @@ def folder(tmp_path_factory):
     skin = [rod(0.07, -0.8, 0.05), rod(0.07, -0.8, 0.05, x=-0.1), trunk]
     write(folder / "VH_F_Skin.glb", VH_F_skin=trimesh.util.concatenate(skin))
     return folder
+
+
+def test_they_are_written_with_labels(folder, tmp_path):
+    manifest = write_radiographs(tmp_path, 2, ["knee"], size_px=64, visible_human=folder)
+    with manifest.open(newline="") as file:
+        assert [row["source"] for row in csv.DictReader(file)] == ["Visible Human female"] * 2
+    labels = [read_labels(path) for path in sorted(tmp_path.glob("*_labels.tif"))]
+    assert any((one == 3).any() for one in labels)
+    with pytest.raises(XNetError, match=r'no region "hand"\. Known are: knee'):
+        write_radiographs(tmp_path, 1, ["hand"], visible_human=folder)
+    with pytest.raises(XNetError, match="holds no Visible Human; it needs the files VH_F_Skin"):
+        write_radiographs(tmp_path, 1, ["knee"], visible_human=tmp_path)
 
 
 @pytest.mark.parametrize("region", visible_human.REGIONS)

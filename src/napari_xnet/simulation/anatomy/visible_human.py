@@ -4,9 +4,13 @@ Reads the GLB files of reference organs made of the Visible Human data sets:
 ``VH_F_Skin.glb``, ``VH_F_Pelvis.glb``, ``VH_F_Knee_L.glb``, the same with
 ``M``. They state metres. World frame: x to the left side of the body, y to
 the head, z to the front.
+
+They are part of the HuBMAP CCF 3D reference object library, CC BY 4.0,
+K. Browne et al., https://doi.org/10.48539/HBM592.CTHB.237.
 """
 
 import functools
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,7 +72,28 @@ REGIONS: tuple[str, ...] = tuple(_REGIONS)
 """Parts of the body that there are."""
 
 
-def visible_human_scene(folder: str | Path, region: str, rng: np.random.Generator) -> Scene:
+def sexes(folder: str | os.PathLike[str]) -> list[str]:
+    """Find out whose files a folder holds: those of the woman, ``"F"``, or of the man, ``"M"``.
+
+    Raises
+    ------
+    ImageError
+        If it holds no full set.
+    """
+    folder = Path(folder)
+    whole = [one for one in "FM" if all(_file(folder, one, part).is_file() for part in _FILES)]
+    if not whole:
+        raise ImageError(
+            f"{folder} holds no Visible Human; it needs the files "
+            + ", ".join(_file(folder, "F", part).name for part in _FILES)
+            + ", or those of the man."
+        )
+    return whole
+
+
+def visible_human_scene(
+    folder: str | os.PathLike[str], region: str, rng: np.random.Generator
+) -> Scene:
     """Choose one of the Visible Humans, and show part of the body.
 
     Which one, size, side, fat, and the make of the bones are random; the pose is not.
@@ -94,13 +119,7 @@ def visible_human_scene(folder: str | Path, region: str, rng: np.random.Generato
         )
     what = _REGIONS[region]
     folder = Path(folder).resolve()
-    whole = [one for one in "FM" if all(_file(folder, one, part).is_file() for part in _FILES)]
-    if not whole:
-        raise ImageError(
-            f"{folder} holds no Visible Human; it needs the files "
-            + ", ".join(_file(folder, "F", part).name for part in _FILES)
-            + ", or those of the man."
-        )
+    whole = sexes(folder)
     sex = whole[int(rng.integers(len(whole)))]
     scale = float(rng.uniform(*_SCALE))
     bones = _bones(folder, sex)
