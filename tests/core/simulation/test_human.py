@@ -7,17 +7,18 @@ import pytest
 
 from napari_xnet.errors import XNetError
 from napari_xnet.simulation import view
-from napari_xnet.simulation.anatomy import human, skeleton
+from napari_xnet.simulation.anatomy import human
+from napari_xnet.simulation.anatomy.human import bones, scene, skeleton
 from napari_xnet.simulation.scene import Scene
 
 
 @pytest.fixture(autouse=True)
 def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make bones and flesh less fine than for use: fast."""
-    monkeypatch.setattr(human, "_MANY", (-1, -1))
+    monkeypatch.setattr(scene, "_MANY", (-1, -1))
     coarse = {name: replace(one, voxels=40_000) for name, one in human.REGIONS.items()}
-    monkeypatch.setattr(human, "REGIONS", coarse)
-    monkeypatch.setattr(skeleton, "_THIN_VOXELS", (6_000, 20_000))
+    monkeypatch.setattr(scene, "REGIONS", coarse)
+    monkeypatch.setattr(bones, "_THIN_VOXELS", (6_000, 20_000))
 
 
 def test_there_are_many_regions() -> None:
@@ -58,13 +59,13 @@ def test_the_source_is_clear_of_the_body(region: str) -> None:
 def test_long_bones_are_hollow_and_short_ones_are_not() -> None:
     body = skeleton.pose({})
     for name, hollow in (("femur_r", True), ("3mc_r", True), ("pelvis_r", False)):
-        names = [one.name for one in skeleton.bone_solids(body.bones[name], 1, 0.25, 1)]
+        names = [one.name for one in bones.bone_solids(body.bones[name], 1, 0.25, 1)]
         assert any("marrow" in one for one in names) == hollow, name
 
 
 def test_a_shaft_has_bright_walls_and_spongy_ends() -> None:
     body = skeleton.pose({})
-    solids = skeleton.bone_solids(body.bones["femur_r"], 1, 0.25, 2)
+    solids = bones.bone_solids(body.bones["femur_r"], 1, 0.25, 2)
     points = solids[0].vertices_mm
     middle = points.mean(axis=0)
     scene = Scene("", "", solids, np.eye(3)[[0, 2, 1]] * [[1], [-1], [1]], middle, (520.0, 520.0))
@@ -99,7 +100,7 @@ def test_same_seed_same_scene() -> None:
 def test_surfaces_are_closed() -> None:
     body = skeleton.pose({})
     for name in ("femur_r", "scapula0_r", "sternum", "skull"):
-        for one in skeleton.bone_solids(body.bones[name], 1, 0.25, 0):
+        for one in bones.bone_solids(body.bones[name], 1, 0.25, 0):
             edges = np.concatenate(
                 [one.faces[:, [0, 1]], one.faces[:, [1, 2]], one.faces[:, [2, 0]]]
             )

@@ -1,10 +1,9 @@
-"""Skeleton: the bones of the whole body as closed solids, and their places in a pose.
+"""Skeleton: the bones of the whole body, and their places in a pose.
 
 The bones, joints and muscle paths are those of the MuJoCo model
 ``myofullbody`` in the package ``myo-sim`` (Apache-2.0), which descends from
 OpenSim models of arm, leg and trunk (Saul et al., 2015; Rajagopal et al., IEEE
-Trans Biomed Eng 63 (2016) 2068). Its meshes are coarse; here they are made
-smooth and closed, once per process and only those that are asked for.
+Trans Biomed Eng 63 (2016) 2068).
 """
 
 import functools
@@ -18,50 +17,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from napari_xnet.simulation._optional import require
-from napari_xnet.simulation.anatomy.shapes import marrow_depth
-from napari_xnet.simulation.anatomy.surfaces import signed_depth, solid
 from napari_xnet.simulation.grid import FloatArray
-from napari_xnet.simulation.scene import BONE, FAT, LEAN, Solid, spongy
 
 MODEL: str = "myofullbody"
-
-CORTEX_PER_WIDTH: float = 0.2
-"""Cortical thickness over the width of the shaft in the middle of a long bone.
-
-Both walls together 0.40 and, with `CORTEX_LEVELS`, 0.30 to 0.48: around the limit of
-normal of Barnett and Nordin's metacarpal index, some 0.43, Clin Radiol 11 (1960) 166.
-"""
-
-THIN_CORTEX_MM: tuple[float, float] = (0.4, 1.3)
-"""Cortex at the ends of long bones and around short ones: smallest, largest."""
 
 SPECIFIC_TENSION_N_PER_CM2: float = 60.0
 """Strength of muscle over its physiological cross-section (Rajagopal et al., 2016)."""
 
-CORTEX_LEVELS: tuple[float, ...] = (0.75, 0.95, 1.2)
-"""Cortical thickness over the usual one: porous, common, dense. Few, because each is kept."""
-
 _MIDDLE_MM = -25.0
 """Where along x the model stands."""
-_VOXELS = (25_000, 250_000)
-"""Of the box around a bone: smallest and largest number."""
-_MINERAL = 0.25
-"""Share of mineralised bone in spongy bone, where none is given."""
-_RIB_MINERAL = 0.55
-"""Share of mineralised bone in a whole rib, cortex and inside together; estimated."""
-_THIN_VOXELS = (25_000, 70_000)
-"""Least number for a rib, and for scapula and pelvis: thin bones vanish in coarse voxels."""
-_FINEST_MM = 0.3
 _SCRAP_FACES = 50
 """Parts of meshes that have fewer faces are no bones."""
 _RIBCAGE = "ribcage"
 _ENGRAVED_FACES = 5000
 """The ribcage has one part with more faces, which is no bone."""
-_SKULL_MM = 5.5
-"""Thickness of the vault: Lynnerup, Forensic Sci Int 117 (2001) 45."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -335,123 +306,6 @@ def _smooth_mesh(vertices: FloatArray, faces: NDArray[np.intp]) -> FloatArray:
     return triangles if volume >= 0 else triangles[:, ::-1]
 
 
-@functools.cache
-def _find(key: str) -> RestBone:
-    return next(bone for bone in rest_bones() if bone.key == key)
-
-
-_DETAIL = (0.09, 0.25, 1.0)
-"""Voxels over the usual number, for views of many and of few bones."""
-
-
-@functools.cache
-def _depth(key: str, detail: int) -> tuple[FloatArray, Any]:
-    bone = _find(key)
-    box = np.ptp(bone.triangles_mm.reshape(-1, 3), axis=0)
-    voxels = np.clip(_VOXELS[0] * (float(box.max()) / 40.0) ** 1.5, *_VOXELS)
-    if bone.name.startswith("rib"):
-        voxels = 90_000
-    elif bone.name.startswith(("scapula", "pelvis")):
-        voxels = _VOXELS[1]  # thin
-    voxels = voxels * _DETAIL[detail]
-    if bone.name.startswith(("rib", "scapula", "pelvis")):
-        voxels = max(voxels, _THIN_VOXELS[not bone.name.startswith("rib")])
-    spacing = max(float((box.prod() / voxels) ** (1 / 3)), float(box.max()) / 280, _FINEST_MM)
-    depth, grid = signed_depth(bone.triangles_mm, spacing)
-    if bone.name.startswith(("rib", "scapula")):
-        depth = depth + np.float32(0.25 * spacing)  # as much as smoothing takes away
-    return depth, grid
-
-
-def _sizes(key: str) -> tuple[float, float]:
-    """Half the length of a bone along its axis, and its width in the middle, in mm."""
-    points = _find(key).triangles_mm.reshape(-1, 3)
-    half = float(points[:, 2].max())
-    middle = points[np.abs(points[:, 2]) < 0.25 * half]
-    middle = middle if len(middle) > 12 else points
-    across = middle[:, :2] - middle[:, :2].mean(axis=0)
-    return half, 2.0 * float(np.median(np.linalg.norm(across, axis=1)))
-
-
-def _slender(key: str) -> float:
-    """Say from 0 to 1 how much of a shaft a bone has: short ones have none."""
-    if re.match(
-        r"rib|scapula|pelvis|sternum|jaw|cervical|thoracic|lumbar|sacrum|skull", _find(key).name
-    ):
-        return 0.0
-    half, width = _sizes(key)
-    return float(np.clip((2.0 * half / width - 1.8) / 1.2, 0.0, 1.0))
-
-
-def _cortex_mm(key: str, detail: int) -> float | FloatArray:
-    """Usual thickness of the cortex along a bone."""
-    if key == "skull":
-        return _SKULL_MM
-    half, width = _sizes(key)
-    thin = float(np.clip(0.035 * width, *THIN_CORTEX_MM))
-    z = _depth(key, detail)[1].axes_mm()[0]
-    shaft = np.clip((half - np.abs(z)) / (0.56 * half), 0.0, 1.0)
-    shaft = _slender(key) * shaft * shaft * (3.0 - 2.0 * shaft)
-    thick = max(CORTEX_PER_WIDTH * width, thin)
-    cortex: FloatArray = thin + (thick - thin) * shaft
-    return cortex
-
-
-def fair(one: Solid | None) -> Solid | None:
-    """Smooth away the steps of the voxels without shrinking (Taubin, SIGGRAPH 1995).
-
-    Parameters
-    ----------
-    one : Solid or None
-
-    Returns
-    -------
-    Solid or None
-        None for None.
-    """
-    if one is None:
-        return None
-    count = len(one.vertices_mm)
-    rows = one.faces.ravel()
-    columns = np.roll(one.faces, 1, axis=1).ravel()
-    near = sparse.coo_matrix((np.ones(len(rows)), (rows, columns)), (count, count)).tocsr()
-    near = near + near.T
-    mean = sparse.diags(1.0 / np.maximum(np.asarray(near.sum(axis=1)).ravel(), 1.0)) @ near
-    points = one.vertices_mm.astype(np.float64)
-    for _ in range(8):
-        for step in (0.5, -0.52):
-            points = points + step * (mean @ points - points)
-    return replace(one, vertices_mm=points.astype(np.float32))
-
-
-@functools.cache
-def _outer(key: str, detail: int) -> Solid:
-    depth, grid = _depth(key, detail)
-    one = fair(solid(key, depth, grid, BONE, LEAN))
-    assert one is not None
-    return one
-
-
-@functools.cache
-def _inner(key: str, level: int, detail: int) -> Solid | None:
-    depth, grid = _depth(key, detail)
-    inside = depth - CORTEX_LEVELS[level] * _cortex_mm(key, detail)
-    filling = LEAN if key == "skull" else spongy(_MINERAL)
-    return fair(solid(f"{key}, inside", inside, grid, filling, BONE))
-
-
-@functools.cache
-def _marrow(key: str, level: int, detail: int) -> Solid | None:
-    """Fat in the shaft of a long bone; none in others."""
-    if not _slender(key):
-        return None
-    depth, grid = _depth(key, detail)
-    half, width = _sizes(key)
-    inside = depth - CORTEX_LEVELS[level] * _cortex_mm(key, detail)
-    marrow = marrow_depth(inside, grid.axes_mm()[0] / half, width / 2.0)
-    return fair(solid(f"{key}, marrow", marrow, grid, FAT, spongy(_MINERAL)))
-
-
 def pose(joints_rad: Mapping[str, float]) -> Skeleton:
     """Pose the skeleton; joints that are tied to others follow them.
 
@@ -510,39 +364,3 @@ def _muscles(model: Any, data: Any, origin: FloatArray) -> tuple[Muscle, ...]:
         radius = 10.0 * np.sqrt(1.6 * pcsa_cm2**0.65 / np.pi)
         result.append(Muscle(re.sub(r"_[rl]$", "", name), side, path, float(radius)))
     return tuple(result)
-
-
-def surface(bone: PlacedBone, detail: int = 2) -> FloatArray:
-    """Corners of the smooth surface of a bone in the world, shape (V, 3)."""
-    return _outer(bone.rest.key, detail).moved(bone.rotation, bone.shift_mm).vertices_mm
-
-
-def bone_solids(bone: PlacedBone, level: int, mineral: float, detail: int = 2) -> tuple[Solid, ...]:
-    """Make the solids of a bone in the world: cortex, spongy bone inside, marrow in shafts.
-
-    Parameters
-    ----------
-    bone : PlacedBone
-    level : int
-        Index into `CORTEX_LEVELS`.
-    mineral : float
-        Share of mineralised bone in the spongy bone; in the skull there is
-        brain instead.
-    detail : int
-        0 for coarse surfaces, which are faster, to 2 for fine ones.
-    """
-    key = bone.rest.key
-    if detail == 0 and bone.rest.name.startswith("rib"):
-        # their cortex is too thin to be seen, and there are many
-        mixed = replace(_outer(key, detail), filling=spongy(_RIB_MINERAL))
-        return (mixed.moved(bone.rotation, bone.shift_mm),)
-    inner, marrow = _inner(key, level, detail), _marrow(key, level, detail)
-    if inner is not None and key != "skull":
-        inner = replace(inner, filling=spongy(mineral))
-    if marrow is not None:
-        marrow = replace(marrow, displaces=spongy(mineral))
-    return tuple(
-        one.moved(bone.rotation, bone.shift_mm)
-        for one in (_outer(key, detail), inner, marrow)
-        if one is not None
-    )

@@ -1,30 +1,15 @@
-"""Human anatomy: parts of the body, posed, fleshed out and placed before the beam at random."""
+"""Parts of the human body: how each is posed and viewed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 
-from napari_xnet.errors import XNetError
-from napari_xnet.simulation.anatomy import flesh, skeleton
-from napari_xnet.simulation.anatomy.skeleton import Skeleton
-from napari_xnet.simulation.anatomy.surfaces import solid
-from napari_xnet.simulation.grid import FloatArray, Grid
-from napari_xnet.simulation.scene import AIR, LEAN, Scene, Solid
+from napari_xnet.simulation.anatomy.human.skeleton import Skeleton, pose
+from napari_xnet.simulation.grid import FloatArray
 
 Ranges = tuple[tuple[float, float], ...]
-
-_MARGIN_MM = 60.0
-"""Around the largest field."""
-_REACH = 0.72
-"""How far from the middle a field may show something, of its long side: off centre, turned."""
-_DEEPEST_MM = 330.0
-"""How far from the middle along the beam there may be something."""
-_FINEST_MM = 0.7
-"""Voxels of the flesh."""
-_MANY = (9, 34)
-"""More bones than this are made less fine."""
 
 _AP: Ranges = ((-12.0, 12.0), (-12.0, 12.0))
 _OBLIQUE: Ranges = ((25.0, 60.0), (-60.0, -25.0))
@@ -75,7 +60,7 @@ def _across_foot(body: Skeleton) -> FloatArray:
 
 def _along_patella(body: Skeleton) -> FloatArray:
     """Upwards along the right patella, between it and the femur."""
-    straight = skeleton.pose({}).bones["patella_r"].rotation
+    straight = pose({}).bones["patella_r"].rotation
     upwards: FloatArray = body.bones["patella_r"].rotation @ straight.T[:, 2]
     return upwards
 
@@ -477,178 +462,3 @@ REGIONS: Mapping[str, HumanRegion] = MappingProxyType(
     }
 )
 """Parts of the human body, by name."""
-
-_BONES = {
-    "arm": r"(?:humerus|ulna|radius|scapula\d|clavicle)_r",
-    "hand": r"(?:lunate|scaphoid|pisiform|triquetrum|capitate|trapezium|trapezoid|hamate|\dmc"
-    r"|thumbprox|thumbdist|\dproxph|\dmidph|\ddistph|radius|ulna)_r",
-    "leg": r"(?:femur|tibia|fibula|patella|talus)_r",
-    "foot": r"(?:talus|foot\d+|bofoot\d+)_r",
-    "trunk": r"sacrum|lumbar\d|thoracic\d+|rib\d+|sternum|clavicle_.|scapula\d_.|pelvis_."
-    r"|femur_.",
-    "head": r"skull|jaw|cervical\d|thoracic[1-3]",
-}
-
-
-def human_scene(region: str, rng: np.random.Generator) -> Scene:
-    """Make a scene of a part of the human body: pose, build, age and bones at random.
-
-    Parameters
-    ----------
-    region : str
-        Key of `REGIONS`.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Scene
-        Same generator state, same scene.
-
-    Raises
-    ------
-    XNetError
-        If the region is unknown or an optional package is missing.
-    """
-    if region not in REGIONS:
-        raise XNetError(f"Unknown region {region!r}. Choose one of: {', '.join(REGIONS)}.")
-    spec = REGIONS[region]
-    parts = spec.parts.split()
-    turns = spec.turns_deg
-    if spec.beside and rng.random() < 0.35:
-        # what lies beside would lie before it in other views
-        parts += spec.beside.split()
-        turns = _frontal(turns)
-    if spec.frontal:
-        frontal = _frontal(turns)
-        if rng.random() < len(frontal) / len(turns):
-            parts += spec.frontal.split()
-            turns = frontal
-        else:
-            turns = tuple(one for one in turns if one not in frontal)
-    joints = {name: rng.uniform(*span) for name, span in spec.joints_rad.items()}
-    body = skeleton.pose(joints)
-    axes, centre = _frame(spec, body)
-    shift = -axes @ centre
-    body = body.moved(axes, shift)
-
-    child = rng.random() < 0.3
-    scale = rng.uniform(0.42, 0.9) if child else rng.uniform(0.88, 1.1)
-    build = flesh.Build(
-        float(np.exp(rng.uniform(np.log(0.35), np.log(2.3)))), rng.uniform(0.85, 1.15)
-    )
-    level = int(rng.integers(len(skeleton.CORTEX_LEVELS) - child))
-    mineral = rng.uniform(0.15, 0.40)
-
-    largest = spec.field_mm[1]
-    reach = _REACH * largest + _MARGIN_MM
-    high = np.array([reach, reach, max(reach, _DEEPEST_MM)])
-    names = "|".join(_pattern(part) for part in parts)
-    bones = [
-        bone
-        for bone in body.find(names)
-        if (bone.corners_mm.max(axis=0) > -high).all()
-        and (bone.corners_mm.min(axis=0) < high).all()
-    ]
-    detail = 0 if len(bones) > _MANY[1] else 1 if len(bones) > _MANY[0] else 2
-    surfaces = {bone.rest.key: skeleton.surface(bone, detail) for bone in bones}
-    masses = _masses(body, parts, build, axes)
-    low, top = flesh.extent(body, masses, surfaces, build)
-    low, top = np.maximum(low, -high), np.minimum(top, high)
-    spacing = max(float((np.prod(top - low) / spec.voxels) ** (1 / 3)), _FINEST_MM)
-    grid = Grid.around(low, top, spacing)
-    solids = flesh.grow(body, masses, surfaces, grid, build, rng)
-    if "trunk" in parts:
-        solids += _organs(body, axes, shift, surfaces, rng)
-    if "head" in parts:
-        solids += _airway(body, axes)
-    for bone in bones:
-        own = float(np.clip(mineral * rng.uniform(0.85, 1.15), 0.12, 0.45))
-        solids += skeleton.bone_solids(bone, level, own, detail)
-    mirror = spec.paired and rng.random() < 0.5
-    return Scene(
-        region,
-        "myo-sim",
-        tuple(_scaled(one, scale, mirror) for one in solids),
-        np.eye(3),
-        np.zeros(3),
-        (scale * spec.field_mm[0], scale * largest),
-        np.array([0.0, 1.0, 0.0]),
-        tuple((-high, -low) for low, high in turns) if mirror else turns,
-        spec.kilovolts,
-    )
-
-
-def _frontal(turns: Ranges) -> Ranges:
-    return tuple(one for one in turns if max(map(abs, one)) < 30.0)
-
-
-def _pattern(part: str) -> str:
-    names = _BONES[part.lower()]
-    return names.replace("_r", "_l") if part.isupper() else names
-
-
-def _frame(spec: HumanRegion, body: Skeleton) -> tuple[FloatArray, FloatArray]:
-    """Axes of the standard view, and the point in its middle."""
-    down = spec.ends[1](body) - spec.ends[0](body)
-    down = down / np.linalg.norm(down)
-    right = np.cross(down, spec.beam(body))
-    right = right / np.linalg.norm(right)
-    return np.stack([right, down, np.cross(right, down)]), spec.centre(body)
-
-
-def _masses(
-    body: Skeleton, parts: list[str], build: flesh.Build, axes: FloatArray
-) -> list[flesh.Mass]:
-    up, back = axes[:, 2], axes[:, 1]  # the world's z and y as the view has them
-    limbs = {"arm": flesh.arm, "hand": flesh.hand, "leg": flesh.leg, "foot": flesh.foot}
-    result = []
-    for part in dict.fromkeys(parts):
-        if part == "trunk":
-            result += flesh.trunk(body, build, up, back)
-        elif part == "head":
-            result += flesh.head(body, build, back)
-        else:
-            result += limbs[part.lower()](body, "l" if part.isupper() else "r", build)
-    return result
-
-
-def _organs(
-    body: Skeleton,
-    axes: FloatArray,
-    shift: FloatArray,
-    surfaces: dict[str, FloatArray],
-    rng: np.random.Generator,
-) -> list[Solid]:
-    result: list[Solid] = []
-    chest = [one.rest.key for one in body.find(r"rib\d+|sternum|thoracic\d+")]
-    if sum(one in surfaces for one in chest) > 0.4 * len(chest):
-        points = {one: surfaces.get(one, skeleton.surface(body.bones[one], 0)) for one in chest}
-        result += flesh.lungs(body, axes, shift, points, 4.0, rng)
-    if "sacrum" in surfaces:
-        low = axes.T @ (body.bones["sacrum"].centre_mm - shift) + np.array((-80.0, -125.0, -60.0))
-        high = low + np.array((160.0, 65.0, 200.0))
-        for gas in flesh.bubbles(low, high, int(rng.integers(0, 16)), rng):
-            result.append(gas.moved(axes, shift))
-    return result
-
-
-def _airway(body: Skeleton, axes: FloatArray) -> list[Solid]:
-    """Throat and windpipe, before the spine."""
-    spine = np.stack(
-        [body.bones[one].centre_mm for one in ("cervical2", "cervical5", "cervical1", "thoracic2")]
-    )
-    centres, radii = flesh.strand(spine - 42.0 * axes[:, 1], (8.0, 7.0, 8.5, 8.5))
-    grid = Grid.around(centres.min(axis=0) - 14.0, centres.max(axis=0) + 14.0, 2.0)
-    depth = np.full(grid.shape, -20.0, np.float32)
-    z, y, x = grid.axes_mm()
-    for at, radius in zip(centres, radii, strict=True):
-        ball = radius - np.sqrt((x - at[0]) ** 2 + (y - at[1]) ** 2 + (z - at[2]) ** 2)
-        np.maximum(depth, ball, out=depth)
-    one = skeleton.fair(solid("airway", depth, grid, AIR, LEAN))
-    return [] if one is None else [one]
-
-
-def _scaled(one: Solid, scale: float, mirror: bool) -> Solid:
-    factor = np.array([-scale if mirror else scale, scale, scale], np.float32)
-    faces = np.ascontiguousarray(one.faces[:, ::-1]) if mirror else one.faces
-    return replace(one, vertices_mm=one.vertices_mm * factor, faces=faces)
