@@ -137,7 +137,7 @@ def expose(
             mm[flesh] = mm[flesh] * (1.0 + total)
     primary: FloatArray = np.ones(shape, np.float32)
     if mm:
-        primary = _transmission(mm, exposure.kilovolts).reshape(shape)
+        primary = _transmission(mm, exposure.kilovolts)
     y, x = np.meshgrid(*(np.linspace(-1.0, 1.0, size) for size in shape), indexing="ij")
     primary = primary * light * (1.0 + exposure.heel * y - exposure.falloff * (x**2 + y**2))
     tissue_mm = sum(mm.values(), np.zeros(shape, np.float32))
@@ -161,8 +161,8 @@ def expose(
 def _transmission(mm: dict[str, FloatArray], kilovolts: float) -> FloatArray:
     names = tuple(mm)
     attenuation, weights = _attenuation(names, _STEP_KV * round(kilovolts / _STEP_KV))
-    depth = np.stack([mm[name].ravel() for name in names]).astype(np.float32)
-    return np.asarray(weights @ np.exp(-(attenuation.T @ depth)))
+    thickness_mm = np.stack([mm[name] for name in names]).astype(np.float32)
+    return physics.transmission(thickness_mm, attenuation, weights)
 
 
 @functools.lru_cache(maxsize=256)

@@ -191,13 +191,12 @@ def transmission(
 
     Returns
     -------
-    ndarray of float64, shape (Y, X)
-        1 where all thicknesses are 0.
+    ndarray, shape (Y, X)
+        Of the arguments' dtype; 1 where all thicknesses are 0.
     """
-    passed = np.zeros(thickness_mm.shape[1:])
-    for column, weight in zip(attenuation.T, weights, strict=True):
-        passed += weight * np.exp(-np.tensordot(column, thickness_mm, axes=1))
-    return passed
+    depth = thickness_mm.reshape(len(thickness_mm), -1)
+    passed: FloatArray = weights @ np.exp(-(attenuation.T @ depth))
+    return passed.reshape(thickness_mm.shape[1:])
 
 
 def scatter(

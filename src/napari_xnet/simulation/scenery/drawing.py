@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 
 from napari_xnet.simulation.grid import FloatArray
 
@@ -132,27 +131,3 @@ def uneven(shape: tuple[int, int], patches: int, rng: np.random.Generator) -> Fl
     """
     count = [max(round(patches * side / max(shape)), 2) for side in shape]
     return enlarge(rng.standard_normal(count), shape)
-
-
-def smooth(image: FloatArray, sigma_px: float) -> FloatArray:
-    """Blur by a Gaussian, on fewer pixels where it is wide.
-
-    Parameters
-    ----------
-    image : ndarray, shape (Y, X)
-    sigma_px : float
-        Standard deviation.
-    """
-    step = min(max(int(sigma_px / 1.5), 1), max(min(image.shape) // 2, 1))
-    if step == 1:
-        return np.asarray(
-            ndimage.gaussian_filter(np.asarray(image, np.float32), sigma_px, mode="nearest")
-        )
-    page = Image.fromarray(np.ascontiguousarray(image, np.float32))
-    coarse = np.asarray(page.reduce(step))
-    coarse = ndimage.gaussian_filter(coarse, sigma_px / step, mode="nearest")
-    rows, columns = image.shape
-    fine = Image.fromarray(coarse).resize(
-        (columns, rows), Image.Resampling.BICUBIC, box=(0, 0, columns / step, rows / step)
-    )
-    return np.asarray(fine, np.float32)

@@ -1,15 +1,14 @@
 """Scenes of the human body: a part posed, fleshed out and put before the beam at random."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from napari_xnet.errors import XNetError
 from napari_xnet.simulation.anatomy.human import bones, flesh, masses, organs, skeleton
 from napari_xnet.simulation.anatomy.human.regions import REGIONS, HumanRegion, Ranges
 from napari_xnet.simulation.anatomy.human.skeleton import Skeleton
+from napari_xnet.simulation.anatomy.shapes import resized
 from napari_xnet.simulation.grid import FloatArray, Grid
-from napari_xnet.simulation.scene import Scene, Solid
+from napari_xnet.simulation.scene import Scene
 
 _MARGIN_MM = 60.0
 """Around the largest field."""
@@ -112,7 +111,7 @@ def human_scene(region: str, rng: np.random.Generator) -> Scene:
     return Scene(
         region,
         "myo-sim",
-        tuple(_scaled(one, scale, mirror) for one in solids),
+        tuple(resized(one, scale, 0 if mirror else None) for one in solids),
         np.eye(3),
         np.zeros(3),
         (scale * spec.field_mm[0], scale * largest),
@@ -154,9 +153,3 @@ def _masses(
         else:
             result += limbs[part.lower()](body, "l" if part.isupper() else "r", build)
     return result
-
-
-def _scaled(one: Solid, scale: float, mirror: bool) -> Solid:
-    factor = np.array([-scale if mirror else scale, scale, scale], np.float32)
-    faces = np.ascontiguousarray(one.faces[:, ::-1]) if mirror else one.faces
-    return replace(one, vertices_mm=one.vertices_mm * factor, faces=faces)
