@@ -318,6 +318,7 @@ def test_what_progress_raises_stops_the_work(small_model, stack):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not count a child's memory so")
+@pytest.mark.slow
 def test_an_image_of_400_megapixels_needs_less_than_3_gib(tmp_path):
     """Also the test of ``python -m napari_xnet`` as a process of its own."""
     side = 20_000
