@@ -56,6 +56,22 @@ def test_bones_lie_in_the_flesh_and_the_source_far_away(region: str) -> None:
         assert source_mm == at.source_mm  # no body was so deep that it had to move away
 
 
+def test_bones_that_are_known_by_number_lie_where_they_are_looked_for() -> None:
+    """Their numbers are those that trimesh gives to the pieces of a mesh."""
+    body = skeleton.pose({})
+
+    def place(name: str) -> np.ndarray:
+        return body.bones[name].centre_mm
+
+    downwards = ("skull", "cervical2", "cervical5", "cervical1", "thoracic2", "thoracic4", "sacrum")
+    assert np.all(np.diff([place(name)[2] for name in downwards]) < 0)
+    assert max(place(f"cervical{n}")[2] for n in (0, 1)) < place("cervical3")[2]
+    assert all(place(f"rib{n}")[0] < -50 for n in (0, 1, 2, 3, 11, 13))
+    assert sum(name.startswith("rib") for name in body.bones) >= 22
+    assert sum(name.startswith("cervical") for name in body.bones) == 7
+    assert sum(name.startswith("lumbar") for name in body.bones) == 5
+
+
 def test_long_bones_are_hollow_and_short_ones_are_not() -> None:
     body = skeleton.pose({})
     for name, hollow in (("femur_r", True), ("3mc_r", True), ("pelvis_r", False)):
