@@ -21,7 +21,8 @@ _CHANCES = (0.1, 0.1, 0.16, 0.1, 0.32, 0.18, 0.04)
 _FLOOR = 1e-4
 """Smallest signal: beyond it detectors show nothing but noise."""
 _DARK_BONE = 0.25
-"""Share of images on which bone is darker than air; raw ones all are, unless inverted."""
+_DARK_RAW_BONE = 0.9
+"""Share of images on which bone is darker than air, processed and raw."""
 _LEVELS = 6
 _HALO_MM = (3.0, 25.0)
 _JPEG = (35, 95)
@@ -36,7 +37,7 @@ class Displayed:
     ----------
     image : ndarray of uint8 or uint16, shape (Y, X)
     style : str
-        One of `STYLES`, with ", inverted" if it is.
+        One of `STYLES`, with ", bone dark" if bone is darker than air.
     """
 
     image: _Stored
@@ -90,7 +91,7 @@ def raw_display(signal: FloatArray) -> Displayed:
     signal : ndarray, shape (Y, X)
         1 is the open beam.
     """
-    return Displayed(_quantise(0.8 * signal, 12), "raw, inverted")
+    return Displayed(_quantise(0.8 * signal, 12), _named("raw", bone_dark=True))
 
 
 def random_display(
@@ -133,21 +134,21 @@ def random_display(
     if rng.random() < 0.7:
         # Soft tissue is shown darker than its share of the density.
         grey = np.clip(grey, 0.0, 1.0) ** np.exp(rng.normal(0.35, 0.3))
-    inverted = rng.random() < (0.9 if style == "raw" else _DARK_BONE)
+    bone_dark = bool(rng.random() < (_DARK_RAW_BONE if style == "raw" else _DARK_BONE))
     grey = np.clip(grey, 0.0, 1.0)
-    if inverted:
+    if bone_dark:
         grey = 1.0 - grey
     if rng.random() < 0.6:  # the station blanks what was not exposed
         grey = np.where(inside, grey, 1.0 if rng.random() < 0.1 else 0.0)
     grey = _store(grey, rng)
     bits = int(rng.choice([bits for bits, _ in _BITS], p=[share for _, share in _BITS]))
     if bits == 8 and rng.random() < 0.5:
-        return Displayed(_jpeg(grey, int(rng.integers(*_JPEG))), _named(style, inverted))
-    return Displayed(_quantise(grey, bits), _named(style, inverted))
+        return Displayed(_jpeg(grey, int(rng.integers(*_JPEG))), _named(style, bone_dark))
+    return Displayed(_quantise(grey, bits), _named(style, bone_dark))
 
 
-def _named(style: str, inverted: bool) -> str:
-    return f"{style}, inverted" if inverted else style
+def _named(style: str, bone_dark: bool) -> str:
+    return f"{style}, bone dark" if bone_dark else style
 
 
 def _density(signal: FloatArray) -> FloatArray:

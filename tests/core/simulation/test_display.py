@@ -32,11 +32,12 @@ def test_every_display_is_an_image(seed, shape):
 def test_styles_depths_and_polarities_are_mixed():
     light = np.ones((80, 60), np.float32)
     made = [random_display(signal(), light, 0.5, np.random.default_rng(n)) for n in range(300)]
-    assert {one.style.removesuffix(", inverted") for one in made} == set(STYLES)
+    assert {one.style.removesuffix(", bone dark") for one in made} == set(STYLES)
     assert {one.image.dtype.name for one in made} == {"uint8", "uint16"}
     # In the columns of beam and bone.
-    dark = [np.median(one.image[:, :10]) < np.median(one.image[:, 55:]) for one in made]
-    assert 0.55 < np.mean(dark) < 0.85
+    bright = [np.median(one.image[:, :10]) < np.median(one.image[:, 55:]) for one in made]
+    assert 0.55 < np.mean(bright) < 0.85
+    assert np.mean(np.equal(bright, ["bone dark" not in one.style for one in made])) > 0.97
     tissue = [np.median(one.image[:, 30]) for one in made]
     assert len(set(tissue)) > 100
 
