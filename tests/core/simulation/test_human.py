@@ -79,6 +79,38 @@ def test_long_bones_are_hollow_and_short_ones_are_not() -> None:
         assert any("marrow" in one for one in names) == hollow, name
 
 
+def test_children_have_growth_plates_where_their_bones_grow() -> None:
+    body = skeleton.pose({})
+
+    def mineral(name: str, stage: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Bone along the axis of a bone, from the end towards the trunk, and all of it."""
+        bone = body.bones[name]
+        solids = bones.bone_solids(bone, 1, 0.25, 2, stage)
+        near, far = bone.ends_mm()
+        down = (far - near) / np.linalg.norm(far - near)
+        right = np.cross(down, [0.3, 0.5, 0.8])
+        right /= np.linalg.norm(right)
+        field = 1.3 * float(np.linalg.norm(far - near))
+        shown = Scene(
+            "", "", solids, np.stack([right, down, np.cross(right, down)]), bone.centre_mm,
+            (field, field),
+        )  # fmt: skip
+        inside = view.thickness(shown, view.standard_view(shown, 400)).mm["bone"]
+        rows = np.flatnonzero((inside > 0.5).any(axis=1))
+        return inside.sum(axis=1)[rows[0] : rows[-1] + 1], inside
+
+    for name, ends in (("radius_r", 2), ("tibia_r", 2), ("2proxph_r", 1), ("lumbar3", 0)):
+        adult, _ = mineral(name, None)
+        child, _ = mineral(name, 0)
+        length = min(len(adult), len(child))
+        gap, edge = child[:length] < 0.5 * adult[:length], length // 4
+        assert bool(gap[3:edge].any()) + bool(gap[-edge:-3].any()) == ends, name
+        assert not gap[edge:-edge].any(), name
+    _, small = mineral("capitate_r", 0)
+    _, large = mineral("capitate_r", None)
+    assert 0.2 < (small > 0.5).sum() / (large > 0.5).sum() < 0.5
+
+
 def test_a_shaft_has_bright_walls_and_spongy_ends() -> None:
     body = skeleton.pose({})
     solids = bones.bone_solids(body.bones["femur_r"], 1, 0.25, 2)

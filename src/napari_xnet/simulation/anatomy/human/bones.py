@@ -1,4 +1,4 @@
-"""Bones of the skeleton as closed solids: cortex, spongy bone, marrow.
+"""Bones of the skeleton as closed solids: cortex, spongy bone, marrow, growth plates.
 
 The meshes of the model are coarse; here they are made smooth and closed, once
 per process and only those that are asked for.
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_xnet.simulation.anatomy.human.skeleton import PlacedBone, RestBone, rest_bones
-from napari_xnet.simulation.anatomy.shapes import marrow_depth
+from napari_xnet.simulation.anatomy.shapes import marrow_depth, resized
 from napari_xnet.simulation.anatomy.surfaces import fair, signed_depth, solid
 from napari_xnet.simulation.grid import FloatArray
 from napari_xnet.simulation.scene import BONE, FAT, LEAN, Solid, spongy
@@ -29,6 +29,29 @@ THIN_CORTEX_MM: tuple[float, float] = (0.4, 1.3)
 
 CORTEX_LEVELS: tuple[float, ...] = (0.75, 0.95, 1.2)
 """Cortical thickness over the usual one: porous, common, dense. Few, because each is kept."""
+
+STAGES: int = 3
+"""Ages that are told apart in children, from the youngest to the oldest."""
+
+PLATES: tuple[tuple[str, float | None, float | None], ...] = (
+    ("femur", None, 0.14),
+    ("tibia", 0.11, 0.09),
+    ("fibula", 0.10, 0.10),
+    ("humerus", 0.13, 0.10),
+    ("radius", 0.08, 0.10),
+    ("ulna", None, 0.08),
+    ("2mc|foot[0-4]$", None, 0.22),
+    ("[3-5]mc", 0.22, None),  # in the model their joint towards the trunk is the far one
+    (r"1mc|thumb|\d(?:prox|mid|dist)ph|bofoot", 0.20, None),
+)
+"""Bones that grow, by the beginning of the name, and where: distance of the plate from the end
+towards the trunk and from the other, over half the length. Read off anatomical drawings."""
+
+_PLATE_MM = (4.5, 3.2, 2.2)
+"""Thickness of growth plates at each stage, in an adult's size; estimated."""
+_LATE = r"lunate|scaphoid|pisiform|triquetrum|capitate|trapezium|trapezoid|hamate|patella"
+_GROWN = (0.6, 0.78, 0.92)
+"""How large the bony core of the bones that ossify late is at each stage; estimated."""
 
 _VOXELS = (25_000, 250_000)
 """Of the box around a bone: smallest and largest number."""
@@ -133,12 +156,46 @@ def _marrow(key: str, level: int, detail: int) -> Solid | None:
     return fair(solid(f"{key}, marrow", marrow, grid, FAT, spongy(_MINERAL)))
 
 
+@functools.cache
+def _growth_plates(
+    key: str, level: int, detail: int, stage: int, towards_trunk: int
+) -> tuple[tuple[Solid, ...], tuple[Solid, ...]]:
+    """Cartilage in place of cortex, and cortex in place of spongy bone where both are gone."""
+    name = _find(key).name
+    shares = next((ends for pattern, *ends in PLATES if re.match(pattern, name)), ())
+    depth, grid = _depth(key, detail)
+    _, width = _sizes(key)
+    z, y, x = grid.axes_mm()
+    # Some meshes have loose triangles beyond the end of the bone.
+    low, high = z.ravel()[np.flatnonzero((depth > 0).any(axis=(1, 2)))[[0, -1]]]
+    wave = 0.04 * width * (np.sin(6.0 * x / width) + np.sin(5.0 * y / width + 1.0))
+    thick = max(_PLATE_MM[stage], 1.4 * grid.spacing_mm)
+    inside = depth - CORTEX_LEVELS[level] * _cortex_mm(key, detail)
+    cartilage, filled = [], []
+    for share, end in zip(shares, (towards_trunk, -towards_trunk), strict=False):
+        if share is None or not _slender(key):
+            continue
+        place = (high if end > 0 else low) - end * share * (high - low) / 2.0
+        slab = 0.5 * thick - np.abs(z - place - wave)
+        # A little wider than the bone, whose surface was smoothed.
+        outer = np.minimum(depth + 0.5 * grid.spacing_mm, slab)
+        cartilage.append(solid(f"{key}, growth plate", outer, grid, LEAN, BONE))
+        inner = np.minimum(inside, slab)
+        filled.append(solid(f"{key}, within the plate", inner, grid, BONE, spongy(_MINERAL)))
+    return (
+        tuple(one for one in cartilage if one is not None),
+        tuple(one for one in filled if one is not None),
+    )
+
+
 def surface(bone: PlacedBone, detail: int = 2) -> FloatArray:
     """Corners of the smooth surface of a bone in the world, shape (V, 3)."""
     return _outer(bone.rest.key, detail).moved(bone.rotation, bone.shift_mm).vertices_mm
 
 
-def bone_solids(bone: PlacedBone, level: int, mineral: float, detail: int = 2) -> tuple[Solid, ...]:
+def bone_solids(
+    bone: PlacedBone, level: int, mineral: float, detail: int = 2, stage: int | None = None
+) -> tuple[Solid, ...]:
     """Make the solids of a bone in the world: cortex, spongy bone inside, marrow in shafts.
 
     Parameters
@@ -151,6 +208,9 @@ def bone_solids(bone: PlacedBone, level: int, mineral: float, detail: int = 2) -
         brain instead.
     detail : int
         0 for coarse surfaces, which are faster, to 2 for fine ones.
+    stage : int, optional
+        Below `STAGES`: that of a child, whose long bones have growth plates
+        and whose carpal bones are small still.
     """
     key = bone.rest.key
     if detail == 0 and bone.rest.name.startswith("rib"):
@@ -162,8 +222,11 @@ def bone_solids(bone: PlacedBone, level: int, mineral: float, detail: int = 2) -
         inner = replace(inner, filling=spongy(mineral))
     if marrow is not None:
         marrow = replace(marrow, displaces=spongy(mineral))
-    return tuple(
-        one.moved(bone.rotation, bone.shift_mm)
-        for one in (_outer(key, detail), inner, marrow)
-        if one is not None
-    )
+    parts = [one for one in (_outer(key, detail), inner, marrow) if one is not None]
+    if stage is not None:
+        cartilage, filled = _growth_plates(key, level, detail, stage, bone.towards_trunk)
+        parts += cartilage
+        parts += (replace(one, displaces=spongy(mineral)) for one in filled)
+        if re.match(_LATE, bone.rest.name):
+            parts = [resized(one, _GROWN[stage]) for one in parts]
+    return tuple(one.moved(bone.rotation, bone.shift_mm) for one in parts)

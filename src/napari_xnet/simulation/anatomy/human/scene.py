@@ -10,6 +10,8 @@ from napari_xnet.simulation.anatomy.shapes import resized
 from napari_xnet.simulation.grid import FloatArray, Grid
 from napari_xnet.simulation.scene import Scene
 
+_CHILD, _ADULT = (0.42, 0.9), (0.88, 1.1)
+"""Size over that of the model."""
 _MARGIN_MM = 60.0
 """Around the largest field."""
 _REACH = 0.72
@@ -75,7 +77,9 @@ def human_scene(region: str, rng: np.random.Generator) -> Scene:
     body = body.moved(axes, shift)
 
     child = rng.random() < 0.3
-    scale = rng.uniform(0.42, 0.9) if child else rng.uniform(0.88, 1.1)
+    scale = rng.uniform(*(_CHILD if child else _ADULT))
+    grown = (scale - _CHILD[0]) / (_CHILD[1] - _CHILD[0])
+    stage = min(int(bones.STAGES * grown), bones.STAGES - 1) if child else None
     build = masses.Build(
         float(np.exp(rng.uniform(np.log(0.35), np.log(2.3)))), rng.uniform(0.85, 1.15)
     )
@@ -106,7 +110,7 @@ def human_scene(region: str, rng: np.random.Generator) -> Scene:
         solids += organs.airway(body, axes)
     for bone in shown:
         own = float(np.clip(mineral * rng.uniform(0.85, 1.15), 0.12, 0.45))
-        solids += bones.bone_solids(bone, level, own, detail)
+        solids += bones.bone_solids(bone, level, own, detail, stage)
     mirror = spec.paired and rng.random() < 0.5
     return Scene(
         region,

@@ -99,12 +99,20 @@ class PlacedBone:
         points: FloatArray = self.rest.triangles_mm.reshape(-1, 3)
         return points @ self.rotation.T + self.shift_mm
 
+    @property
+    def towards_trunk(self) -> int:
+        """Which end of its z axis is nearer to the trunk: -1 or 1."""
+        half = float(self.rest.triangles_mm[..., 2].max())
+        low, high = self.shift_mm + np.outer([-half, half], self.rotation[:, 2])
+        return (
+            -1 if np.linalg.norm(low - self.root_mm) <= np.linalg.norm(high - self.root_mm) else 1
+        )
+
     def ends_mm(self) -> tuple[FloatArray, FloatArray]:
         """Both ends of the long axis, the one towards the trunk first, each of shape (3,)."""
         half = float(self.rest.triangles_mm[..., 2].max())
-        ends = self.shift_mm + np.outer([-half, half], self.rotation[:, 2])
-        near, far = np.argsort(np.linalg.norm(ends - self.root_mm, axis=1))
-        return ends[near], ends[far]
+        near = self.towards_trunk * half * self.rotation[:, 2]
+        return self.shift_mm + near, self.shift_mm - near
 
     def moved(self, rotation: FloatArray, shift_mm: FloatArray) -> "PlacedBone":
         """Turn it by a matrix, shape (3, 3), then shift it."""
