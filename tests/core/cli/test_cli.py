@@ -377,6 +377,7 @@ def interrupt(monkeypatch, error):
     monkeypatch.setattr(Trainer, "learn", failing)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_with_resume(run, material, monkeypatch, eager):
     with monkeypatch.context() as patch:
         interrupt(patch, KeyboardInterrupt)
@@ -415,6 +416,7 @@ def test_resume_of_a_run_that_is_being_trained_begins_no_second_one(
     assert [path.name for path in own_runs.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
 def test_resume_says_that_other_settings_have_no_effect(run, material, monkeypatch, eager):
     with monkeypatch.context() as patch:
         interrupt(patch, KeyboardInterrupt)
@@ -424,6 +426,7 @@ def test_resume_says_that_other_settings_have_no_effect(run, material, monkeypat
     assert "other images and settings have no effect" in err
 
 
+@pytest.mark.slow
 def test_resume_begins_what_was_not_begun(run, material, monkeypatch, eager):
     interrupt(monkeypatch, KeyboardInterrupt)
     assert run("train", *material, "--name", "mine", "--resume")[0] == 130

@@ -297,6 +297,7 @@ def test_a_request_whose_listener_fails_does_not_answer_the_next_one(engine):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_an_engine_that_ignores_cancel_is_replaced_and_a_killed_one_too(engine):
     before = engine.pid
     asked = Asked(engine, tasks.sleep, 600)
@@ -344,6 +345,7 @@ def test_a_temporary_folder_that_does_not_do_is_one_clear_error(folder, monkeypa
     assert not list(long.iterdir())
 
 
+@pytest.mark.slow
 def test_a_changed_environment_waits_for_the_running_request(engine):
     asked = Asked(engine, tasks.count, 50, 0.02)
     asked.until_running()
@@ -355,6 +357,7 @@ def test_a_changed_environment_waits_for_the_running_request(engine):
     engine.environment = ENVIRONMENT
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_vanished_folder_is_one_error_and_the_next_request_works(left):
     engine = Engine(ENVIRONMENT)
@@ -380,6 +383,7 @@ def test_start_and_stop_can_be_repeated(left):
     assert not left()
 
 
+@pytest.mark.slow
 def test_another_environment_is_another_process(left):
     engine = Engine(ENVIRONMENT)
     engine.start()
@@ -407,6 +411,7 @@ def test_a_broken_framework_is_one_clear_error_each_time(left):
 # ------------------------------------------------------------------ telling, and training
 
 
+@pytest.mark.slow
 def test_the_running_function_hears_what_it_is_told(engine):
     asked = Asked(engine, tasks.hear, "end")
     asked.until_running()
@@ -535,6 +540,7 @@ def test_the_engine_ends_with_its_parent_which_never_loads_tensorflow(tmp_path_f
     assert not list(folder.glob("napari-xnet-*"))
 
 
+@pytest.mark.slow
 def test_an_engine_that_ends_by_itself_says_how(engine):
     """The last test: it leaves no engine."""
     with pytest.raises(EngineError, match="ended with code 3"):

@@ -73,6 +73,7 @@ def test_public_names_exist():
     assert all(hasattr(napari_xnet.simulation, name) for name in napari_xnet.simulation.__all__)
 
 
+@pytest.mark.slow
 def test_folder_is_the_same_however_it_was_made(tmp_path):
     seen = []
     options = {"region_names": ["dog tail", "dog paw"], "seed": 5, "size_px": 64}

@@ -480,6 +480,7 @@ def test_an_image_that_cannot_be_predicted_does_not_stop_the_training(begin):
 
 
 @pytest.mark.parametrize("stop_at", [(1, 1), (2, 2)])
+@pytest.mark.slow
 def test_a_cancelled_run_goes_on_to_the_same_bits(begin, whole, stop_at):
     run = begin()
     with pytest.raises(Cancelled):
@@ -513,6 +514,7 @@ execute(Run.open(sys.argv[1]), report)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(begin, whole):
     run = begin()
@@ -584,6 +586,7 @@ def out_of_memory(kind):
 
 
 @pytest.mark.parametrize("kind", ["program", "backend"])
+@pytest.mark.slow
 def test_out_of_memory_halves_the_batch_and_goes_on(begin, monkeypatch, kind):
     learn, sizes = Trainer.learn, []
 
@@ -626,6 +629,7 @@ def test_other_errors_are_no_lack_of_memory(begin, monkeypatch):
         execute(begin())
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_checkpoint(begin, whole, monkeypatch):
     run, rename, count = begin(), Path.replace, []
 
