@@ -24,7 +24,7 @@ _MANY = (9, 34)
 """More bones than this are made less fine."""
 
 _BONES = {
-    "arm": r"(?:humerus|ulna|radius|scapula\d|clavicle)_r",
+    "arm": r"(?:humerus|ulna|radius)_r",
     "hand": r"(?:lunate|scaphoid|pisiform|triquetrum|capitate|trapezium|trapezoid|hamate|\dmc"
     r"|thumbprox|thumbdist|\dproxph|\dmidph|\ddistph|radius|ulna)_r",
     "leg": r"(?:femur|tibia|fibula|patella|talus)_r",
