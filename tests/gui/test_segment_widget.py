@@ -70,6 +70,7 @@ def test_labels_lie_on_the_image_to_the_pixel(viewer, segment, hand):
     assert labels.units == image.units
 
 
+@pytest.mark.slow
 def test_stack_this_slice_then_all(viewer, dock, segment, hand):
     stack = np.stack([hand, hand[:, ::-1], hand[::-1]])
     viewer.add_image(stack, name="stack", scale=(4, 1, 1), translate=(10, 0, 0))
@@ -114,6 +115,7 @@ def test_kinds_of_image(viewer, segment, notifications, hand, kind):
         assert any("16 pixels are not finite" in text for text in notifications)
 
 
+@pytest.mark.slow
 def test_second_run_updates_the_layer_unless_it_was_edited(viewer, dock, segment, hand):
     viewer.add_image(hand, name="hand")
     segment()
@@ -135,6 +137,7 @@ def test_second_run_updates_the_layer_unless_it_was_edited(viewer, dock, segment
     assert new.data[10, 10] != tissue.BONE.value
 
 
+@pytest.mark.slow
 def test_edit_of_one_slice_leaves_the_others_to_be_updated(viewer, dock, segment, hand):
     viewer.add_image(np.stack([hand, hand]), name="stack")
     dock["slices"].value = "All slices"
@@ -189,6 +192,7 @@ def _edit(viewer, labels, how):
     return labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["brush", "assigned", "in place", "of a copy"])
 def test_no_edit_is_overwritten(viewer, segment, hand, how):
     viewer.add_image(hand, name="hand")
@@ -199,6 +203,7 @@ def test_no_edit_is_overwritten(viewer, segment, hand, how):
     np.testing.assert_array_equal(edited.data, kept)
 
 
+@pytest.mark.slow
 def test_second_run_moves_the_labels_to_where_the_image_is(viewer, segment, hand):
     image = viewer.add_image(hand, name="hand")
     segment()
@@ -257,6 +262,7 @@ def test_save_button_writes_the_labels(viewer, dock, segment, notifications, mon
         assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.PALETTE
 
 
+@pytest.mark.slow
 def test_the_model_finds_the_polarity_unless_the_user_says_it(viewer, dock, segment, hand):
     viewer.add_image(hand, name="hand")
     found = {}
@@ -270,6 +276,7 @@ def test_the_model_finds_the_polarity_unless_the_user_says_it(viewer, dock, segm
     np.testing.assert_array_equal(found["auto"], found["bone dark"])
 
 
+@pytest.mark.slow
 def test_detail_and_preference_set_the_working_size(viewer, dock, segment):
     image = tifffile.imread(sample_path("hand"))
     viewer.add_image(image, name="hand")
@@ -391,6 +398,7 @@ def test_image_removed_while_it_is_segmented(viewer, dock, wait_until, hand):
     assert labels.data.min() == 1
 
 
+@pytest.mark.slow
 def test_labels_edited_while_they_are_segmented_again(viewer, dock, segment, wait_until, hand):
     viewer.add_image(hand, name="hand")
     segment()
@@ -412,6 +420,7 @@ def test_closing_the_window_during_a_run_cancels_it(viewer, dock, wait_until, ha
     wait_until(lambda: task.is_cancelling or not task.is_running, 5)
 
 
+@pytest.mark.slow
 def test_closing_the_dock_during_a_run_lets_it_finish(viewer, dock, wait_until, hand):
     viewer.add_image(hand, name="hand")
     dock.click("run")
