@@ -45,7 +45,8 @@ _BORDER_PX = 6
 _FEWEST = 50
 """Pixels on each side of a border that make a comparison."""
 _VISIBLE = 0.5
-"""Least `bone_contrast`: one grey value in three is on the wrong side."""
+"""Least `bone_contrast`: of a pixel of bone and one of tissue, the wrong one is brighter in a third
+of all pairs."""
 _CT_KILOVOLTS = (55.0, 100.0)
 """A CT does not say which part of the body it shows."""
 
