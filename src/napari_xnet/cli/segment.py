@@ -1,0 +1,131 @@
+"""``napari-xnet segment``."""
+
+import argparse
+import glob
+import math
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_xnet import models
+from napari_xnet.cli.terminal import DONE, SOME_FAILED, say
+from napari_xnet.errors import XNetError
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser's."""
+    segment = commands.add_parser(
+        "segment",
+        help="segment image files",
+        description="Write DIR/<stem>_labels.tif for each image: uint8, 1 open beam, "
+        "2 soft tissue, 3 bone, of the height, width and page count of the image.",
+    )
+    segment.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="TIFF, DICOM, PNG or JPEG file, or a pattern"
+    )
+    segment.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
+    segment.add_argument("--model", default=models.DEFAULT, metavar="NAME|PATH")
+    segment.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="also write DIR/<stem>_probabilities.tif: float32, class axis first",
+    )
+    segment.add_argument(
+        "--soft-tissue-threshold",
+        type=_probability,
+        metavar="P",
+        help="soft tissue only where its probability is above P, else the likelier of the others",
+    )
+    segment.add_argument(
+        "--polarity",
+        choices=[one.replace(" ", "-") for one in models.POLARITIES],
+        default=models.POLARITIES[0],
+        help="which way round the radiographs are, should the model take one for its negative",
+    )
+    segment.set_defaults(run=_segment)
+
+
+def _segment(call: argparse.Namespace) -> int:
+    from napari_xnet.inference import Options
+    from napari_xnet.inference.files import segment_file
+
+    paths = []
+    for path in _expand(call.images):
+        if path.stem.endswith(("_labels", "_probabilities")):
+            say(f"{path}: skipped, since by its name it is a result.")
+        else:
+            paths.append(path)
+    stems = Counter(path.stem.lower() for path in paths)
+    twice = [str(path) for path in paths if stems[path.stem.lower()] > 1]
+    if twice:
+        raise XNetError(
+            f"These images would be written to one file: {', '.join(twice)}. "
+            "Segment them into different folders."
+        )
+    try:
+        call.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise XNetError(
+            f"The folder {call.output} cannot be made: {error.strerror}. Choose another one."
+        ) from error
+    models.find_model(call.model)
+    say("Loading TensorFlow…")
+    model = models.load_model(call.model)
+
+    options = Options(
+        soft_tissue_threshold=call.soft_tissue_threshold, polarity=call.polarity.replace("-", " ")
+    )
+    failed = 0
+    for number, path in enumerate(paths, start=1):
+        say(f"[{number}/{len(paths)}] {path}")
+        try:
+            written = segment_file(
+                path,
+                call.output,
+                model,
+                probabilities=call.probabilities,
+                options=options,
+                progress=_show_progress,
+                note=say,
+            )
+        except XNetError as error:
+            failed += 1
+            reason = f"{error}".removeprefix(f"{path}").removeprefix(path.name).lstrip(": ")
+            say(f"napari-xnet: {path}: {reason}")
+        except Exception as error:
+            # Whatever it is (a graphics card out of memory), the other images are done.
+            failed += 1
+            reason = f"{error}".strip().partition("\n")[0] or "not enough memory"
+            say(f"napari-xnet: {path}: {type(error).__name__}: {reason}")
+        else:
+            print(*written, sep="\n", flush=True)
+    if failed:
+        say(f"napari-xnet: {failed} of {len(paths)} images failed.")
+    return SOME_FAILED if failed else DONE
+
+
+def _expand(patterns: Sequence[str]) -> list[Path]:
+    """Files that the arguments name; shells that leave patterns alone are common on Windows."""
+    paths: dict[Path, None] = {}
+    for pattern in patterns:
+        found = [] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
+        paths.update(dict.fromkeys(Path(name) for name in found or [pattern]))
+    return list(paths)
+
+
+def _probability(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a probability: give 0 to 1")
+    return value
+
+
+def _show_progress(done: float, total: int) -> None:
+    """Show how far a stack or a large image is, on terminals only: logs stay short."""
+    if sys.stderr.isatty():
+        end = "\n" if done >= total else ""
+        print(f"\r    {100 * done / total:3.0f} %", end=end, file=sys.stderr, flush=True)
