@@ -16,6 +16,7 @@ from scipy.ndimage import uniform_filter
 from scipy.sparse import csr_array
 
 from napari_xnet import tissue
+from napari_xnet.collimation import collimator_shadow
 from napari_xnet.errors import ImageError
 
 Float = NDArray[np.floating[Any]]
@@ -68,6 +69,8 @@ class WorkingImage:
     ----------
     data : ndarray of float32, shape (H, W)
         Standardised pixels, padded by repeating the border.
+    shadow : ndarray of bool, shape (H, W)
+        Where the collimator let no beam through, if that was asked for.
     content : (int, int)
         Height and width of the part of `data` that is not padding, in px.
     shape : (int, int)
@@ -82,6 +85,7 @@ class WorkingImage:
     """
 
     data: NDArray[np.float32]
+    shadow: NDArray[np.bool_]
     content: tuple[int, int]
     shape: tuple[int, int]
     scale: float
@@ -101,6 +105,7 @@ def working_image(
     multiple: int = 8,
     percentiles: tuple[float, float] = (0.5, 99.5),
     scaling: Literal["standard", "unit"] = "standard",
+    find_collimator: bool = False,
 ) -> WorkingImage:
     """Reduce, standardise and pad a radiograph.
 
@@ -121,6 +126,9 @@ def working_image(
         To zero mean and unit variance, or to the range from 0 to 1 as in the
         published XNet code (which subtracts the mean first; that changes
         nothing).
+    find_collimator : bool
+        Whether the shadow of the collimator is found and left out of percentiles, mean and
+        deviation.
 
     Returns
     -------
@@ -162,10 +170,14 @@ def working_image(
     mean = np.divide(total, covered, out=np.full(content, np.nan), where=covered > 0)
     reduced = mean + float(reference)
 
-    low, high = (float(value) for value in np.nanpercentile(reduced, percentiles))
+    shadow = np.zeros(content, bool)
+    if find_collimator:
+        shadow = collimator_shadow(np.clip(reduced, *np.nanpercentile(reduced, percentiles)))
+    exposed = np.where(shadow, np.nan, reduced)
+    low, high = (float(value) for value in np.nanpercentile(exposed, percentiles))
     if low == high:  # a small object on a constant ground
-        low, high = float(np.nanmin(reduced)), float(np.nanmax(reduced))
-    windowed = np.clip(reduced, low, high)
+        low, high = float(np.nanmin(exposed)), float(np.nanmax(exposed))
+    windowed = np.clip(exposed, low, high)
     std = float(np.nanstd(windowed))
     constant = std <= 4 * np.finfo(rows.dtype).eps * max(abs(low), abs(high))
     if constant:
@@ -182,8 +194,10 @@ def working_image(
         notes.append(f"{missing} pixels are not finite numbers and were filled in.")
     if constant:
         notes.append("The image is constant: the result means nothing.")
+    padding = [(0, -size % multiple) for size in content]
     return WorkingImage(
-        data=np.pad(standardise(reduced), [(0, -size % multiple) for size in content], mode="edge"),
+        data=np.pad(standardise(reduced), padding, mode="edge"),
+        shadow=np.pad(shadow, padding, mode="edge"),
         content=content,
         shape=(height, width),
         scale=scale,

@@ -23,6 +23,9 @@ SIZE_RANGE_PX = (8, 8192)
 """Long sides that a working image may have."""
 
 
+_CERTAINLY_OPEN_BEAM = [float(one is tissue.OPEN_BEAM) for one in tissue.CLASSES]
+
+
 @dataclass(frozen=True)
 class Options:
     """What can be chosen when a radiograph is segmented.
@@ -249,13 +252,18 @@ def _predict(
     workings = [preprocessing.working_image(page, size_px) for page in pages]
     batch = np.stack([working.data for working in workings])
     predicted = model.predict(
-        batch, options.polarity, call_px=_call_px(model, options), check=check
+        batch,
+        options.polarity,
+        shadows=np.stack([working.shadow for working in workings]),
+        call_px=_call_px(model, options),
+        check=check,
     )
     for page, working, probabilities in zip(pages, workings, predicted, strict=True):
         height, width = working.content
         probabilities = probabilities[:height, :width]
         if options.bone_cleanup_px:
             probabilities = remove_bone_islands(probabilities, options.bone_cleanup_px)
+        probabilities[working.shadow[:height, :width]] = _CERTAINLY_OPEN_BEAM
         # Half precision, so that a stack's probabilities fit beside its labels.
         half = probabilities.astype(np.float16)
         yield _Slice(page, size_px, preprocessing, half), working

@@ -62,6 +62,11 @@ class Preprocessing(_Part):
     scaling: Literal["standard", "unit"] = Field(
         default="standard", description="standard: zero mean, unit variance; unit: from 0 to 1."
     )
+    find_collimator: bool = Field(
+        default=False,
+        description="Whether the shadow of the collimator is found, left out of the rest, and "
+        "called open beam.",
+    )
     polarity: Literal["as is", "both", "bone bright"] = Field(
         default="both",
         description="both: the mean of what it says of the image and its negative; bone bright: "
@@ -89,7 +94,11 @@ class Preprocessing(_Part):
     def working_image(self, image: ArrayLike, size_px: int | None = None) -> WorkingImage:
         """Make the working image of a radiograph, with another long side if one is given."""
         return working_image(
-            image, size_px or self.size_px, percentiles=self.percentiles, scaling=self.scaling
+            image,
+            size_px or self.size_px,
+            percentiles=self.percentiles,
+            scaling=self.scaling,
+            find_collimator=self.find_collimator,
         )
 
 

@@ -96,6 +96,7 @@ class Model:
         images: NDArray[np.float32],
         polarity: Polarity = "auto",
         *,
+        shadows: NDArray[np.bool_] | None = None,
         call_px: int | None = None,
         check: Callable[[], None] | None = None,
     ) -> NDArray[np.float32]:
@@ -106,9 +107,10 @@ class Model:
         images : ndarray of float32, shape (N, H, W)
             Working images of one size, H and W multiples of 8.
         polarity : {"auto", "bone bright", "bone dark"}
+        shadows : ndarray of bool, shape (N, H, W), optional
         call_px : int, optional
         check : callable, optional
-            All three: see `prediction.predict`.
+            All four: see `prediction.predict`.
 
         Returns
         -------
@@ -120,6 +122,7 @@ class Model:
             images,
             self.card.preprocessing,
             polarity,
+            shadows=shadows,
             call_px=call_px,
             check=check,
         )

@@ -33,6 +33,7 @@ def predict(
     preprocessing: Preprocessing,
     polarity: Polarity = "auto",
     *,
+    shadows: NDArray[np.bool_] | None = None,
     call_px: int | None = None,
     check: Callable[[], None] | None = None,
 ) -> NDArray[np.float32]:
@@ -48,6 +49,8 @@ def predict(
     polarity : {"auto", "bone bright", "bone dark"}
         Only a network that knows nothing but bright bones asks for it, see
         `turned`.
+    shadows : ndarray of bool, shape (N, H, W), optional
+        Where nothing is in the images; all the same whichever way round they are.
     call_px : int, optional
         How many pixels the network gets in one call, but for a single image
         that has more; all at once if None.
@@ -67,7 +70,7 @@ def predict(
         return _ask(network, views, scale, call_px, check)
 
     if preprocessing.polarity == "bone bright":
-        images = _turned(ask, images, min(preprocessing.scales), polarity)
+        images = _turned(ask, images, min(preprocessing.scales), polarity, shadows)
     views = [images, -images] if preprocessing.polarity == "both" else [images]
     mirrors = _MIRRORS if preprocessing.mirrored else _MIRRORS[:1]
     asked = list(product(views, mirrors))
@@ -114,12 +117,15 @@ def _turned(
     images: NDArray[np.float32],
     scale: float,
     polarity: Polarity,
+    shadows: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     if polarity == "bone bright":
         return images
     if polarity == "bone dark":
         return -images
-    sureness = ask(np.concatenate([images, -images]), scale).max(axis=-1).mean(axis=(1, 2))
+    # Lead is as bright as bone in the one and as dark as the beam in the other.
+    seen = images if shadows is None else np.where(shadows, np.float32(0), images)
+    sureness = ask(np.concatenate([seen, -seen]), scale).max(axis=-1).mean(axis=(1, 2))
     as_is, negative = np.split(sureness, 2)
     return np.where((negative > as_is)[:, np.newaxis, np.newaxis], -images, images)
 

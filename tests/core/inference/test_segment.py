@@ -61,6 +61,25 @@ def test_the_default_model_segments_the_samples(default_model, name):
         assert (labels == one.value)[truth == one.value].mean() > 0.7, one.name
 
 
+@pytest.mark.parametrize("bone", ["bright", "dark"])
+def test_what_the_collimator_covers_is_open_beam(default_model, bone):
+    path = sample_path("knee")
+    image = read_image(path).data.astype(float)
+    truth = read_labels(path.with_name("knee_labels.tif"))
+    means = [image[truth == one.value].mean() for one in tissue.CLASSES]
+    if (means[-1] > means[0]) != (bone == "bright"):
+        image = -image
+    lead = np.pad(np.zeros_like(truth, bool), [(0, 0), (image.shape[1] // 3, image.shape[1] // 2)])
+    image = np.pad(image, [(0, 0), (image.shape[1] // 3, image.shape[1] // 2)], mode="edge")
+    truth = np.pad(truth, [(0, 0), (truth.shape[1] // 3, truth.shape[1] // 2)])
+    lead[:, : truth.shape[1] // 6] = lead[:, -truth.shape[1] // 5 :] = True
+    image[lead] = image.max() if bone == "bright" else image.min()
+    labels = segment(image, default_model).labels
+    known = (truth != tissue.UNLABELLED) & ~lead
+    assert (labels == truth)[known].mean() >= 0.9
+    assert (labels[lead] == tissue.OPEN_BEAM.value).mean() > 0.99
+
+
 def test_the_default_model_is_the_default(radiograph, default_model):
     np.testing.assert_array_equal(
         napari_xnet.segment(radiograph).labels, segment(radiograph, default_model).labels

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.ndimage import binary_erosion, gaussian_filter
+
+from napari_xnet.collimation import collimator_shadow
+from napari_xnet.imaging import working_image
+
+SIDES = {"left", "right", "top", "bottom"}
+
+
+def radiograph(sides=SIDES, tilt_deg=0.0, lead=0.02, inset=0.2, shape=(200, 160)):
+    """A tapering limb in an open beam, bone dark, and where lead covers it."""
+    height, width = shape
+    y, x = np.mgrid[: float(height), : float(width)]
+    across = x - 0.45 * width - 0.05 * y
+    limb = np.clip(1 - (across / (36 - 0.08 * y)) ** 2, 0, None)
+    bone = np.clip(1 - (across / 9) ** 2, 0, None)
+    image = np.exp(-1.2 * np.sqrt(limb) - 0.9 * np.sqrt(bone))
+    angle = np.deg2rad(tilt_deg)
+    u = (x - width / 2) * np.cos(angle) + (y - height / 2) * np.sin(angle)
+    v = (y - height / 2) * np.cos(angle) - (x - width / 2) * np.sin(angle)
+    reach = (0.5 - inset) * np.array(shape)
+    covered = np.zeros(shape, bool)
+    for side, beyond in {
+        "left": -u - reach[1],
+        "right": u - reach[1],
+        "top": -v - reach[0],
+        "bottom": v - reach[0],
+    }.items():
+        if side in sides:
+            covered |= beyond > 0
+    image = gaussian_filter(np.where(covered, lead * image, image), 0.7)
+    return image + np.random.default_rng(0).normal(0, 0.003, shape), covered
+
+
+@pytest.mark.parametrize("sides", [{"left"}, {"right", "left"}, {"top", "right"}, SIDES])
+@pytest.mark.parametrize("tilt_deg", [0, 4, -9])
+def test_blades_are_found(sides, tilt_deg):
+    image, covered = radiograph(sides, tilt_deg)
+    found = collimator_shadow(image)
+    assert np.mean(found[covered]) > 0.99
+    assert not found[binary_erosion(~covered, iterations=6, border_value=1)].any()
+
+
+def test_a_wide_penumbra_belongs_to_the_shadow():
+    image, covered = radiograph({"left", "right"})
+    sharp = collimator_shadow(image)
+    soft = collimator_shadow(gaussian_filter(image, (0, 4)))
+    assert np.mean(soft[covered]) > 0.99
+    assert np.count_nonzero(soft) > 1.1 * np.count_nonzero(sharp)
+
+
+def test_a_negative_has_the_same_shadow():
+    image, _ = radiograph()
+    found = collimator_shadow(-image)
+    assert found.any()
+    np.testing.assert_array_equal(found, collimator_shadow(image))
+
+
+@pytest.mark.parametrize("gain", [1, -1])
+def test_an_open_beam_is_no_shadow(gain):
+    image, _ = radiograph(sides=())
+    assert not collimator_shadow(gain * image).any()
+
+
+def test_a_viewers_shutter_like_the_beam_is_left_alone():
+    image, covered = radiograph({"left"})
+    image[covered] = image.max()
+    assert not collimator_shadow(image).any()
+
+
+@given(
+    arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 60), st.integers(1, 60)),
+        elements=st.floats(-1e6, 1e6, width=32) | st.just(np.float32(np.nan)),
+    )
+)
+def test_any_image_has_a_shadow_of_its_shape_and_something_beside_it(image):
+    if np.isnan(image).all():
+        image[:] = 0
+    shadow = collimator_shadow(image)
+    assert shadow.shape == image.shape
+    assert shadow.dtype == bool
+    assert not shadow.all()
+
+
+def test_contrast_is_that_of_the_exposed_part():
+    image, _ = radiograph()
+    plain = working_image(image, find_collimator=False)
+    found = working_image(image, find_collimator=True)
+    assert not plain.shadow.any()
+    assert found.shadow.shape == found.data.shape
+    height, width = found.content
+    exposed = ~found.shadow[:height, :width]
+    assert found.unpadded[exposed].mean() == pytest.approx(0, abs=1e-3)
+    assert found.unpadded[exposed].std() == pytest.approx(1, abs=1e-3)
+    assert abs(plain.unpadded[exposed].mean()) > 0.3
