@@ -79,7 +79,12 @@ PRETRAINING: dict[str, Any] = {
     "patience": None,
     "batch_norm_momentum": 0.95,
 }
-SHIPPED = {"size_px": 448, "scales": (1.0, 0.43, 0.29), "mirrored": True}
+SHIPPED = {
+    "size_px": 448,
+    "scales": (1.0, 0.43, 0.29),
+    "mirrored": True,
+    "find_collimator": True,
+}
 """How large the shipped model sees radiographs, whatever it was trained on."""
 REHEARSED = 8
 """Every so many simulations are trained on together with the real radiographs."""
@@ -128,13 +133,13 @@ def main() -> None:
     parser.add_argument("radiographs", type=Path)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("simulate")
-    one.add_argument("--count", type=int, default=4000)
+    one.add_argument("--count", type=int, default=6000)
     one.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     one = commands.add_parser("pretrain")
-    one.add_argument("--epochs", type=int, default=14)
+    one.add_argument("--epochs", type=int, default=16)
     one = commands.add_parser("fold")
     one.add_argument("part", choices=PARTS)
-    one.add_argument("--epochs", type=int, default=3)
+    one.add_argument("--epochs", type=int, default=4)
     commands.add_parser("evaluate")
     commands.add_parser("views")
     one = commands.add_parser("final")
