@@ -25,6 +25,8 @@ _MIRRORS = ((), (2,), (1,), (1, 2))
 """Axes of (N, H, W) that are reversed."""
 _LEAST = np.float32(1e-6)
 """Probability below which no answer rules a class out."""
+_LEAST_CERTAINTY = np.float32(0.02)
+"""Weight of an answer that says nothing."""
 
 
 def predict(
@@ -63,7 +65,9 @@ def predict(
         Probabilities in the order of `tissue.CLASSES`: the normalised geometric
         mean of all answers of the network, in which those count most that are
         sure of what is *not* there (Genest and Zidek 1986, "Combining
-        probability distributions", logarithmic opinion pool).
+        probability distributions", logarithmic opinion pool). In each pixel
+        the scales weigh as much as they are certain, 1 less the normalised
+        entropy.
     """
 
     def ask(views: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
@@ -74,14 +78,27 @@ def predict(
     views = [images, -images] if preprocessing.polarity == "both" else [images]
     mirrors = _MIRRORS if preprocessing.mirrored else _MIRRORS[:1]
     asked = list(product(views, mirrors))
-    logarithm = np.zeros((*images.shape, len(tissue.CLASSES)), np.float32)
+    pooled = np.zeros((*images.shape, len(tissue.CLASSES)), np.float32)
+    weights = np.zeros((*images.shape, 1), np.float32)
     for scale in preprocessing.scales:
         answers = ask(np.concatenate([np.flip(view, axes) for view, axes in asked]), scale)
+        mean = np.zeros_like(pooled)
         for (_, axes), answer in zip(asked, np.split(answers, len(asked)), strict=True):
-            logarithm += np.log(np.maximum(np.flip(answer, axes), _LEAST))
-    mean: NDArray[np.float32] = np.exp(logarithm / (len(asked) * len(preprocessing.scales)))
-    mean /= mean.sum(axis=-1, keepdims=True)
-    return mean
+            mean += np.log(np.maximum(np.flip(answer, axes), _LEAST)) / len(asked)
+        mean -= np.log(np.exp(mean).sum(axis=-1, keepdims=True))
+        weight = _certainty(mean)
+        pooled += weight * mean
+        weights += weight
+    probabilities: NDArray[np.float32] = np.exp(pooled / weights)
+    probabilities /= probabilities.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def _certainty(logarithm: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One less the entropy of probabilities, of which the logarithm is given: 1 if one is sure."""
+    entropy = -(np.exp(logarithm) * logarithm).sum(axis=-1, keepdims=True)
+    certainty: NDArray[np.float32] = 1 - entropy / np.log(np.float32(logarithm.shape[-1]))
+    return np.maximum(certainty, _LEAST_CERTAINTY)
 
 
 def turned(

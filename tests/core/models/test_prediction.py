@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import entropy
 
 from napari_xnet.backend import keras
 from napari_xnet.inference import segment
@@ -67,7 +68,7 @@ def test_other_networks_do_not_care(knows_bright, bright, polarity):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_the_geometric_mean_is_taken_over_the_scales(small_model, bright):
+def test_scales_weigh_as_much_as_they_are_certain(small_model, bright):
     def at(*scales):
         return predict(
             small_model.network, bright[np.newaxis], Preprocessing(polarity="as is", scales=scales)
@@ -75,7 +76,9 @@ def test_the_geometric_mean_is_taken_over_the_scales(small_model, bright):
 
     both = at(1, 0.5)
     assert both.shape == (1, 24, 40, 3)
-    mean = np.sqrt(at(1) * at(0.5))
+    answers = np.stack([at(1), at(0.5)])
+    certainty = np.maximum(1 - entropy(answers, base=3, axis=-1, keepdims=True), 0.02)
+    mean = np.exp(np.average(np.log(answers), axis=0, weights=certainty + np.zeros(3)))
     np.testing.assert_allclose(both, mean / mean.sum(axis=-1, keepdims=True), atol=1e-5)
     np.testing.assert_allclose(both.sum(axis=-1), 1, atol=1e-5)
     assert np.abs(at(1) - at(0.5)).max() > 1e-3
