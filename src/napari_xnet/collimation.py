@@ -16,8 +16,8 @@ from skimage.transform import downscale_local_mean, hough_line, hough_line_peaks
 Float = NDArray[np.floating[Any]]
 Bool = NDArray[np.bool_]
 
-_LARGEST_PX = 256
-"""Long side of the image in which edges are looked for."""
+_SMALLEST_PX, _LARGEST_PX = 32, 256
+"""Sides of the image in which edges are looked for."""
 _ANGLES = np.deg2rad(np.arange(-15.0, 15.5, 0.5))
 """Tilts of a blade."""
 _TURN, _SQUARE = np.pi / 4, np.deg2rad(3.0)
@@ -63,10 +63,11 @@ def collimator_shadow(image: Float) -> Bool:
     """
     nothing = np.zeros(image.shape, bool)
     factor = int(np.ceil(max(image.shape) / _LARGEST_PX))
+    height, width = (size // factor for size in image.shape)
     grey = _grey(image)
-    if grey is None or min(image.shape) < 32:
+    if grey is None or min(height, width) < _SMALLEST_PX:
         return nothing
-    small = downscale_local_mean(grey, (factor, factor))
+    small = downscale_local_mean(grey[: height * factor, : width * factor], (factor, factor))
     edges = canny(small, sigma=1.0, low_threshold=0.01, high_threshold=0.03)
     result = nothing
     for level in (0, 1):
