@@ -91,11 +91,11 @@ REHEARSED = 8
 VIEWS: tuple[dict[str, Any], ...] = (
     SHIPPED,
     SHIPPED | {"mirrored": False},
-    *({"size_px": size, "scales": (1.0,), "mirrored": True} for size in (128, 192, 256, 320, 448)),
-    {"size_px": 448, "scales": (1.0, 0.43), "mirrored": True},
-    {"size_px": 448, "scales": (1.0, 0.7, 0.43, 0.29), "mirrored": True},
-    {"size_px": 320, "scales": (1.0, 0.6), "mirrored": True},
-    {"size_px": 320, "scales": (1.0, 0.6, 0.4), "mirrored": True},
+    *(SHIPPED | {"size_px": size, "scales": (1.0,)} for size in (128, 192, 256, 320, 448)),
+    SHIPPED | {"scales": (1.0, 0.43)},
+    SHIPPED | {"scales": (1.0, 0.7, 0.43, 0.29)},
+    SHIPPED | {"size_px": 320, "scales": (1.0, 0.6)},
+    SHIPPED | {"size_px": 320, "scales": (1.0, 0.6, 0.4)},
 )
 KEYS = ("accuracy", "dice", "auc")
 RESULTS = "evaluation.json"

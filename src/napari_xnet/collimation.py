@@ -25,7 +25,7 @@ _TURN, _SQUARE = np.pi / 4, np.deg2rad(3.0)
 _LINES = 24
 """Lines that are looked at for each direction."""
 _SUPPORT = 0.75
-"""Share of its length where a line must follow an edge of the image; skin does not."""
+"""Share of its length where a line must follow an edge of the image."""
 _VOTES = 0.3
 """Pixels of an edge that make a line, share of the short side."""
 _BAND = 0.02
@@ -39,7 +39,12 @@ _STEPPING, _STEP = 0.4, 0.08
 _ELSEWHERE = 0.08
 """Share of the rest that may have the grey of the shadow: else it is that of the open beam, and
 nothing is gained."""
-_RIM_PX, _RISE = 16, 0.01
+_NEAR_PX, _FAR_PX = 3, 12
+_DARKEST, _ABRUPT = 0.25, 0.8
+"""How bright it must be close to the edge, at least and relative to farther in: blades end
+abruptly, bodies thicken. All px are those of the reduced image, and less than half of its
+smallest side."""
+_RIM_PX, _RISE = 6, 0.01
 """Widest penumbra, and by how much it brightens from px to px."""
 _LEAST_EXPOSED = 0.1
 """Share of an image that something must be in."""
@@ -59,33 +64,37 @@ def collimator_shadow(image: Float) -> Bool:
     ndarray of bool, shape (H, W)
         True beyond straight edges (a Hough transform of Canny's edges), square
         to each other, that cut off a uniform area at the border with one of
-        the image's extreme grey values, if hardly anything else has it.
+        the image's extreme grey values, if hardly anything else has it. No
+        tilt beyond 15°, no blade that reaches across the centre, no round one.
     """
-    nothing = np.zeros(image.shape, bool)
+    result = np.zeros(image.shape, bool)
     factor = int(np.ceil(max(image.shape) / _LARGEST_PX))
     height, width = (size // factor for size in image.shape)
     grey = _grey(image)
     if grey is None or min(height, width) < _SMALLEST_PX:
-        return nothing
+        return result
     small = downscale_local_mean(grey[: height * factor, : width * factor], (factor, factor))
     edges = canny(small, sigma=1.0, low_threshold=0.01, high_threshold=0.03)
-    result = nothing
+    candidates = list(_lines(edges))
     for level in (0, 1):
         shade = np.abs(small - level)
         lines: list[tuple[float, float, int]] = []
         covered = np.zeros(small.shape, bool)
-        for angle, distance in _lines(edges):
+        for angle, distance in candidates:
             if lines and abs((angle - lines[0][0] + _TURN) % (2 * _TURN) - _TURN) > _SQUARE:
                 continue
             beyond = _beyond(small.shape, angle, distance)
-            if _is_shadow(shade, edges, beyond, covered):
+            rim = _rim(shade, edges, beyond, covered)
+            if rim is not None:
                 covered |= beyond > 0
-                rim = _penumbra(shade, beyond)
-                lines.append((angle, distance * factor, rim * factor))
+                lines.append((angle, distance, rim))
         if lines and np.mean(shade[~covered] <= _TOLERANCE / 2) <= _ELSEWHERE:
             for angle, distance, rim in lines:
-                result = result | (_beyond(image.shape, angle, distance) > -rim)
-    return result if result.mean() <= 1 - _LEAST_EXPOSED else nothing
+                # Pixels of the reduced image have their centres elsewhere.
+                shift = (factor - 1) / 2 * (np.cos(angle) + np.sin(angle))
+                result |= _beyond(image.shape, angle, distance * factor + shift) > -rim * factor
+    exposed = np.isfinite(image) & ~result
+    return result if exposed.mean() >= _LEAST_EXPOSED else np.zeros(image.shape, bool)
 
 
 def _lines(edges: Bool) -> Iterator[tuple[float, float]]:
@@ -109,29 +118,26 @@ def _beyond(shape: tuple[int, ...], angle: float, distance: float) -> Float:
     cosine, sine = np.cos(angle), np.sin(angle)
     y, x = np.ogrid[: shape[0], : shape[1]]
     signed = x * cosine + y * sine - distance
-    centre = (shape[1] * cosine + shape[0] * sine) / 2 - distance
+    centre = ((shape[1] - 1) * cosine + (shape[0] - 1) * sine) / 2 - distance
     return np.asarray(-signed if centre > 0 else signed)
 
 
-def _is_shadow(shade: Float, edges: Bool, beyond: Float, known: Bool) -> bool:
+def _rim(shade: Float, edges: Bool, beyond: Float, known: Bool) -> int | None:
+    """Width of the penumbra beside the shadow beyond a line in px; None if there is no shadow."""
     band = _BAND * max(shade.shape)
     outside = shade[(beyond > band) & ~known]
     if not outside.size or np.mean(outside <= _TOLERANCE) < _UNIFORM:
-        return False
+        return None
     # A line crosses each row, or each column, once.
-    rows = abs(beyond[0, 0] - beyond[0, -1]) > abs(beyond[0, 0] - beyond[-1, 0])
-    axis = 1 if rows else 0
+    axis = 1 if np.ptp(beyond[0]) > np.ptp(beyond[:, 0]) else 0
     inside = (beyond < -band / 2) & (beyond > -1.5 * band)
     stepping = np.sum(inside & (shade > _STEP), axis=axis) > inside.sum(axis) / 2
-    if stepping.sum() < _STEPPING * inside.any(axis).sum():
-        return False
-    followed = np.any(edges & (np.abs(beyond) <= 1.5), axis=axis)
-    return bool(followed[stepping].mean() >= _SUPPORT)
-
-
-def _penumbra(shade: Float, beyond: Float) -> int:
-    """Width of the rim of a shadow in px, inside of its edge: where it still brightens."""
-    depth = np.ceil(-beyond).astype(int)
-    profile = [np.median(shade[depth == px]) for px in range(_RIM_PX + 1)]
-    rising = np.diff(profile) > _RISE
-    return int(np.argmin([*rising, False]))
+    if not stepping.any() or stepping.sum() < _STEPPING * inside.any(axis).sum():
+        return None
+    if np.any(edges & (np.abs(beyond) <= 1.5), axis=axis)[stepping].mean() < _SUPPORT:
+        return None
+    depth = np.where(np.expand_dims(stepping, axis), np.ceil(-beyond), -1).astype(int)
+    profile = [float(np.median(shade[depth == px])) for px in range(_FAR_PX + 1)]
+    if profile[_NEAR_PX] < max(_DARKEST, _ABRUPT * profile[_FAR_PX]):
+        return None
+    return int(np.argmin(np.diff(profile[: _RIM_PX + 1], append=0) > _RISE))

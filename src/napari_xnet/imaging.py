@@ -173,6 +173,8 @@ def working_image(
     shadow = np.zeros(content, bool)
     if find_collimator:
         shadow = collimator_shadow(np.clip(reduced, *np.nanpercentile(reduced, percentiles)))
+        if np.ptp(reduced[~shadow & np.isfinite(reduced)]) == 0:
+            shadow[:] = False
     exposed = np.where(shadow, np.nan, reduced)
     low, high = (float(value) for value in np.nanpercentile(exposed, percentiles))
     if low == high:  # a small object on a constant ground

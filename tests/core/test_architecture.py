@@ -64,6 +64,7 @@ LAYERS = [
     {"models"},
     {"networks", "simulation"},
     {"io", "imaging"},
+    {"collimation"},
     {"devices"},
     {"backend"},
     {"errors", "tissue", "_version", "__init__"},

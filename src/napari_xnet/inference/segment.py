@@ -23,9 +23,6 @@ SIZE_RANGE_PX = (8, 8192)
 """Long sides that a working image may have."""
 
 
-_CERTAINLY_OPEN_BEAM = [float(one is tissue.OPEN_BEAM) for one in tissue.CLASSES]
-
-
 @dataclass(frozen=True)
 class Options:
     """What can be chosen when a radiograph is segmented.
@@ -263,7 +260,6 @@ def _predict(
         probabilities = probabilities[:height, :width]
         if options.bone_cleanup_px:
             probabilities = remove_bone_islands(probabilities, options.bone_cleanup_px)
-        probabilities[working.shadow[:height, :width]] = _CERTAINLY_OPEN_BEAM
         # Half precision, so that a stack's probabilities fit beside its labels.
         half = probabilities.astype(np.float16)
         yield _Slice(page, size_px, preprocessing, half), working

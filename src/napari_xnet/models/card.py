@@ -64,8 +64,8 @@ class Preprocessing(_Part):
     )
     find_collimator: bool = Field(
         default=False,
-        description="Whether the shadow of the collimator is found, left out of the rest, and "
-        "called open beam.",
+        description="Whether the shadow of the collimator is found and left out of contrast and "
+        "polarity.",
     )
     polarity: Literal["as is", "both", "bone bright"] = Field(
         default="both",

@@ -52,7 +52,8 @@ def predict(
         Only a network that knows nothing but bright bones asks for it, see
         `turned`.
     shadows : ndarray of bool, shape (N, H, W), optional
-        Where nothing is in the images; all the same whichever way round they are.
+        What does not count when the way round is chosen, see
+        `collimation.collimator_shadow`.
     call_px : int, optional
         How many pixels the network gets in one call, but for a single image
         that has more; all at once if None.

@@ -62,7 +62,7 @@ def test_the_default_model_segments_the_samples(default_model, name):
 
 
 @pytest.mark.parametrize("bone", ["bright", "dark"])
-def test_what_the_collimator_covers_is_open_beam(default_model, bone):
+def test_what_the_collimator_covers_does_not_matter(default_model, bone):
     path = sample_path("knee")
     image = read_image(path).data.astype(float)
     truth = read_labels(path.with_name("knee_labels.tif"))
@@ -77,7 +77,6 @@ def test_what_the_collimator_covers_is_open_beam(default_model, bone):
     labels = segment(image, default_model).labels
     known = (truth != tissue.UNLABELLED) & ~lead
     assert (labels == truth)[known].mean() >= 0.9
-    assert (labels[lead] == tissue.OPEN_BEAM.value).mean() > 0.99
 
 
 def test_the_default_model_is_the_default(radiograph, default_model):
