@@ -87,9 +87,9 @@ def small_model(make_model):
 
 @pytest.fixture(scope="session")
 def radiograph():
-    """A rough limb: beam around soft tissue around bone, with noise; uint16, bone bright."""
+    """A rough, tapering limb: beam around soft tissue around bone; uint16, bone bright."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:150, :110]
     distance = np.abs(x - 55 - 0.1 * (y - 75))
-    image = 2000 + 3000 * (distance < 35) + 4000 * (distance < 12)
+    image = 2000 + 3000 * (distance < 40 - 0.07 * y) + 4000 * (distance < 12)
     return (image + rng.normal(0, 60, image.shape)).astype(np.uint16)

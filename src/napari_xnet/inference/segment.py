@@ -248,10 +248,11 @@ def _predict(
     size_px = options.size_px or preprocessing.size_px
     workings = [preprocessing.working_image(page, size_px) for page in pages]
     batch = np.stack([working.data for working in workings])
+    shadows = np.stack([working.shadow for working in workings])
     predicted = model.predict(
         batch,
         options.polarity,
-        shadows=np.stack([working.shadow for working in workings]),
+        shadows=shadows if shadows.any() else None,
         call_px=_call_px(model, options),
         check=check,
     )

@@ -141,11 +141,28 @@ def _turned(
         return images
     if polarity == "bone dark":
         return -images
-    # Lead is as bright as bone in the one and as dark as the beam in the other.
-    seen = images if shadows is None else np.where(shadows, np.float32(0), images)
-    sureness = ask(np.concatenate([seen, -seen]), scale).max(axis=-1).mean(axis=(1, 2))
-    as_is, negative = np.split(sureness, 2)
+    seen = [images] if shadows is None else list(map(_exposed, images[:, np.newaxis], shadows))
+    sureness = np.concatenate(
+        [
+            ask(
+                np.concatenate([part, -part]),
+                min(1.0, scale * max(images.shape[1:]) / max(part.shape[1:])),
+            )
+            .max(axis=-1)
+            .mean(axis=(1, 2))
+            .reshape(2, -1)
+            for part in seen
+        ],
+        axis=1,
+    )
+    as_is, negative = sureness
     return np.where((negative > as_is)[:, np.newaxis, np.newaxis], -images, images)
+
+
+def _exposed(image: NDArray[np.float32], shadow: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Cut out (1, H, W) where it is not in the shadow: lead is as bright as bone or as the beam."""
+    rows, columns = (np.flatnonzero(~shadow.all(axis=axis)) for axis in (1, 0))
+    return image[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _ask(
