@@ -75,7 +75,9 @@ def predict(
         return _ask(network, views, scale, call_px, check)
 
     if preprocessing.polarity == "bone bright":
-        images = _turned(ask, images, min(preprocessing.scales), polarity, shadows)
+        images = _turned(
+            ask, images, min(preprocessing.scales) * preprocessing.size_px, polarity, shadows
+        )
     views = [images, -images] if preprocessing.polarity == "both" else [images]
     mirrors = _MIRRORS if preprocessing.mirrored else _MIRRORS[:1]
     asked = list(product(views, mirrors))
@@ -127,13 +129,13 @@ def turned(
     -------
     ndarray of float32, shape (N, H, W)
     """
-    return _turned(partial(_ask, network), images, scale, polarity)
+    return _turned(partial(_ask, network), images, scale * max(images.shape[1:]), polarity)
 
 
 def _turned(
     ask: Callable[[NDArray[np.float32], float], NDArray[np.float32]],
     images: NDArray[np.float32],
-    scale: float,
+    size_px: float,
     polarity: Polarity,
     shadows: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
@@ -146,7 +148,7 @@ def _turned(
         [
             ask(
                 np.concatenate([part, -part]),
-                min(1.0, scale * max(images.shape[1:]) / max(part.shape[1:])),
+                min(1.0, size_px / max(part.shape[1:])),
             )
             .max(axis=-1)
             .mean(axis=(1, 2))
