@@ -515,7 +515,6 @@ execute(Run.open(sys.argv[1]), report)
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(begin, whole):
     run = begin()
     done = subprocess.run([sys.executable, "-c", KILLED, str(run.folder)], capture_output=True)
