@@ -2,22 +2,25 @@
 
 Usage: python benchmarks/fine_tuning.py FOLDER [-o TABLE.md] [--resume]
            [--parts elbow shoulder ...] [--variants ...] [--full-masks] [--seed S]
+           [--default MODEL]
 
 FOLDER is as in small_data.py. Of each body part, half of the radiographs (rounded
 down, the first by name) get scribbles on 2 % of their pixels (strokes.py) and
 fine-tune the default model with the preset ``quick``, with one setting changed at a
 time. Scored is the mean accuracy on the other radiographs of that part, and on those
-of all other parts, minus that of the default model.
+of all other parts, minus that of the default model. The weights of MODEL, a folder, can
+stand in for its own, which may have seen these; ``{part}`` in it is the body part.
 """
 
 import argparse
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from small_data import Radiograph, Task, default, network, read, score
+from small_data import DEFAULT, Radiograph, Task, default, network, read, score, stand_in
 from strokes import scribbles
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -53,6 +56,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["ankle", "elbow", "shoulder", "wrist"])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--full-masks", action="store_true", help="instead of scribbles")
+    parser.add_argument("--default", default=DEFAULT, metavar="MODEL")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -63,7 +67,7 @@ def main() -> None:
         log.unlink(missing_ok=True)
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     for part in call.parts:
-        for variant in ("default", *call.variants):
+        for variant in (DEFAULT, *call.variants):
             if any((row["part"], row["variant"]) == (part, variant) for row in done):
                 continue
             row = {"part": part, "variant": variant, **measure(radiographs, part, variant, call)}
@@ -89,10 +93,12 @@ def measure(
     ]
     images = [one.image for one in tests + elsewhere]
     task = Task([one.image for one in painted], labels, [part] * len(painted), images)
-    if variant == "default":
-        found, seconds = default(task)
-    else:
-        found, seconds = network(task, "default", {"seed": call.seed} | VARIANTS[variant])
+    with tempfile.TemporaryDirectory() as folder:
+        base = stand_in(call.default.format(part=part), Path(folder) / "default")
+        if variant == DEFAULT:
+            found, seconds = default(task, base)
+        else:
+            found, seconds = network(task, base, {"seed": call.seed} | VARIANTS[variant])
     scores = [
         score(labels, one.reference)[0]
         for labels, one in zip(found, tests + elsewhere, strict=True)
@@ -114,7 +120,7 @@ def table(rows: list[dict[str, Any]], parts: list[str], variants: list[str]) -> 
     for variant in variants:
         differences = [
             [
-                100 * (known[part, variant][key] - known[part, "default"][key])
+                100 * (known[part, variant][key] - known[part, DEFAULT][key])
                 for key in ("here", "elsewhere")
             ]
             for part in parts
