@@ -98,6 +98,12 @@ class WorkingImage:
         height, width = self.content
         return self.data[:height, :width]
 
+    @property
+    def unpadded_shadow(self) -> NDArray[np.bool_]:
+        """`shadow` without the padding."""
+        height, width = self.content
+        return self.shadow[:height, :width]
+
 
 def working_image(
     image: ArrayLike,

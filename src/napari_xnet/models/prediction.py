@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,6 +18,9 @@ Polarity = Literal["auto", "bone bright", "bone dark"]
 """Which way round a radiograph is; ``"auto"`` if that is to be found out."""
 
 POLARITIES: tuple[Polarity, ...] = get_args(Polarity)
+
+Asked = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
+"""What a network says of images at a scale, see `asking`."""
 
 _MULTIPLE = 8
 _MIRRORS = ((), (2,), (1,), (1, 2))
@@ -70,14 +72,10 @@ def predict(
         the scales weigh as much as they are certain, 1 less the normalised
         entropy.
     """
-
-    def ask(views: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-        return _ask(network, views, scale, call_px, check)
-
+    ask = asking(network, call_px, check)
     if preprocessing.polarity == "bone bright":
-        images = _turned(
-            ask, images, min(preprocessing.scales) * preprocessing.size_px, polarity, shadows
-        )
+        size_px = min(preprocessing.scales) * preprocessing.size_px
+        images = turned(ask, images, size_px, polarity, shadows)
     views = [images, -images] if preprocessing.polarity == "both" else [images]
     mirrors = _MIRRORS if preprocessing.mirrored else _MIRRORS[:1]
     asked = list(product(views, mirrors))
@@ -105,59 +103,46 @@ def _certainty(logarithm: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def turned(
-    network: "keras.Model",
+    ask: Asked,
     images: NDArray[np.float32],
-    scale: float = 1.0,
+    size_px: float,
     polarity: Polarity = "auto",
+    shadows: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Turn working images so that bone is bright.
 
     Parameters
     ----------
-    network : keras.Model
-        One that knows nothing but bright bones: it is surer of what it knows.
+    ask : callable
+        Returns probabilities, shape (N, H, W, 3), of images and the scale at which they are to
+        be seen, see `asking`: of a network that knows nothing but bright bones, for it is surer
+        of what it knows.
     images : ndarray of float32, shape (N, H, W)
         Standardised, so that their negatives are too.
-    scale : float
-        At which the network is asked.
+    size_px : float
+        Long side at which they are seen, if they are not smaller.
     polarity : {"auto", "bone bright", "bone dark"}
         ``"auto"``: the negative of an image takes its place where the
         network's probability of the likeliest class is higher there, in the
         mean over the image.
+    shadows : ndarray of bool, shape (N, H, W), optional
+        Of collimators: what lies around the rest does not count.
 
     Returns
     -------
     ndarray of float32, shape (N, H, W)
     """
-    return _turned(partial(_ask, network), images, scale * max(images.shape[1:]), polarity)
-
-
-def _turned(
-    ask: Callable[[NDArray[np.float32], float], NDArray[np.float32]],
-    images: NDArray[np.float32],
-    size_px: float,
-    polarity: Polarity,
-    shadows: NDArray[np.bool_] | None = None,
-) -> NDArray[np.float32]:
     if polarity == "bone bright":
         return images
     if polarity == "bone dark":
         return -images
     seen = [images] if shadows is None else list(map(_exposed, images[:, np.newaxis], shadows))
-    sureness = np.concatenate(
-        [
-            ask(
-                np.concatenate([part, -part]),
-                min(1.0, size_px / max(part.shape[1:])),
-            )
-            .max(axis=-1)
-            .mean(axis=(1, 2))
-            .reshape(2, -1)
-            for part in seen
-        ],
-        axis=1,
-    )
-    as_is, negative = sureness
+    sureness = []
+    for part in seen:
+        scale = min(1.0, size_px / max(part.shape[1:]))
+        likeliest = ask(np.concatenate([part, -part]), scale).max(axis=-1)
+        sureness.append(likeliest.mean(axis=(1, 2)).reshape(2, -1))
+    as_is, negative = np.concatenate(sureness, axis=1)
     return np.where((negative > as_is)[:, np.newaxis, np.newaxis], -images, images)
 
 
@@ -167,28 +152,43 @@ def _exposed(image: NDArray[np.float32], shadow: NDArray[np.bool_]) -> NDArray[n
     return image[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _ask(
+def asking(
     network: "keras.Model",
-    images: NDArray[np.float32],
-    scale: float,
     call_px: int | None = None,
     check: Callable[[], None] | None = None,
-) -> NDArray[np.float32]:
-    """Probabilities that a network gives images reduced or enlarged by a factor."""
+) -> Asked:
+    """Return a function by which a network is asked about images at a scale.
+
+    Parameters
+    ----------
+    network : keras.Model
+    call_px, check
+        See `predict`.
+
+    Returns
+    -------
+    callable
+        Of images, ndarray of float32, shape (N, H, W), both sides multiples of 8, and the factor
+        by which they are reduced or enlarged; returns probabilities, ndarray of float32, shape
+        (N, H, W, 3).
+    """
     from napari_xnet.backend import keras
 
-    size = images.shape[1:]
-    reduced = tuple(max(1, round(side * scale / _MULTIPLE)) * _MULTIPLE for side in size)
-    count = max(1, call_px // math.prod(reduced)) if call_px else len(images)
-    answers = []
-    for start in range(0, len(images), count):
-        if check:
-            check()
-        batch: Any = images[start : start + count, ..., np.newaxis]
-        if reduced != size:
-            batch = keras.ops.image.resize(batch, reduced, antialias=True)
-        answer = network(batch, training=False)
-        if reduced != size:
-            answer = keras.ops.image.resize(answer, size)
-        answers.append(np.asarray(keras.ops.convert_to_numpy(answer), np.float32))
-    return np.concatenate(answers)
+    def ask(images: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+        size = images.shape[1:]
+        reduced = tuple(max(1, round(side * scale / _MULTIPLE)) * _MULTIPLE for side in size)
+        count = max(1, call_px // math.prod(reduced)) if call_px else len(images)
+        answers = []
+        for start in range(0, len(images), count):
+            if check:
+                check()
+            batch: Any = images[start : start + count, ..., np.newaxis]
+            if reduced != size:
+                batch = keras.ops.image.resize(batch, reduced, antialias=True)
+            answer = network(batch, training=False)
+            if reduced != size:
+                answer = keras.ops.image.resize(answer, size)
+            answers.append(np.asarray(keras.ops.convert_to_numpy(answer), np.float32))
+        return np.concatenate(answers)
+
+    return ask

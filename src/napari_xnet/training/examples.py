@@ -32,6 +32,8 @@ class Example:
     labels, validation : ndarray of uint8, shape (H, W)
         Labels that train and labels that validate, see `splitting.split`;
         `labels` may also hold beliefs, see `believe`.
+    shadow : ndarray of bool, shape (H, W), optional
+        That of the collimator, see `imaging.WorkingImage`.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Example:
     image: NDArray[np.float32]
     labels: NDArray[np.uint8]
     validation: NDArray[np.uint8]
+    shadow: NDArray[np.bool_] | None = None
 
     def believe(self, probabilities: NDArray[np.float32], confidence: float) -> "Example":
         """Add what a base model is sure of where nobody painted.
@@ -78,7 +81,8 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     arrays = {
         f"{number:05d}/{key}": getattr(example, key)
         for number, example in enumerate(examples)
-        for key in ("name", "group", "image", "labels", "validation")
+        for key in ("name", "group", "image", "labels", "validation", "shadow")
+        if getattr(example, key) is not None
     }
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
@@ -102,6 +106,7 @@ def read_examples(path: Path) -> list[Example]:
                     image=archive[f"{number}/image"],
                     labels=archive[f"{number}/labels"],
                     validation=archive[f"{number}/validation"],
+                    shadow=archive.get(f"{number}/shadow"),
                 )
                 for number in numbers
             ]

@@ -34,7 +34,7 @@ def bone_is_dark(image: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool 
 
 
 def turn(
-    example: Example, guess: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+    example: Example, guess: Callable[[Example], NDArray[np.float32]] | None = None
 ) -> Example:
     """Turn an example so that bone is bright.
 
@@ -43,14 +43,16 @@ def turn(
     example : Example
         With a standardised image.
     guess : callable, optional
-        Turns the image where the labels do not tell; it stays as it is if None.
+        Returns the image turned where the labels do not tell; it stays as it is if None.
 
     Returns
     -------
     Example
     """
     known = np.where(example.labels > tissue.UNLABELLED, example.labels, example.validation)
+    if example.shadow is not None:  # lead is as bright as bone or as the beam
+        known = np.where(example.shadow, tissue.UNLABELLED, known)
     dark = bone_is_dark(example.image, known)
     if dark is None:
-        return replace(example, image=guess(example.image)) if guess else example
+        return replace(example, image=guess(example)) if guess else example
     return replace(example, image=-example.image) if dark else example

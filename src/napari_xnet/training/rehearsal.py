@@ -27,6 +27,6 @@ def rehearsal_examples(preprocessing: Preprocessing, size_px: int | None = None)
     for name in NAMES:
         working = preprocessing.working_image(read_image(sample_path(name)).data, size_px)
         labels = working_labels(read_labels(labels_path(name)), working)
-        example = Example(name, "", working.unpadded, labels, labels)
+        example = Example(name, "", working.unpadded, labels, labels, working.unpadded_shadow)
         examples.append(turn(example) if preprocessing.polarity == "bone bright" else example)
     return examples

@@ -317,7 +317,8 @@ def _examples(
             raise ImageError(f"{pair.name}: {error}") from error
         notes += [f"{pair.name}: {note}" for note in working.notes]
         labels = working_labels(pair.labels, working)
-        examples.append(Example(pair.name, pair.group, working.unpadded, labels, labels))
+        shadow = working.unpadded_shadow
+        examples.append(Example(pair.name, pair.group, working.unpadded, labels, labels, shadow))
     halves = split(
         [one.labels for one in examples],
         [one.group for one in examples],

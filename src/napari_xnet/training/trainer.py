@@ -5,7 +5,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from napari_xnet.io.atomic import atomic_path
 from napari_xnet.models import Model, ModelCard
 from napari_xnet.models import weights as weight_files
 from napari_xnet.models.model import build
-from napari_xnet.models.prediction import predict, turned
+from napari_xnet.models.prediction import asking, predict, turned
 from napari_xnet.networks.blocks import REDUCTION
 from napari_xnet.training import confusion, orientation
 from napari_xnet.training.config import FineTuning, Loss, TrainingConfig
@@ -26,6 +26,8 @@ from napari_xnet.training.optimisers import make_optimiser
 from napari_xnet.training.rehearsal import rehearsal_examples
 from napari_xnet.training.sampling import Batch, Sampler
 from napari_xnet.training.tether import Tether
+
+_Pixel = TypeVar("_Pixel", bound=np.generic)
 
 _ENCODER = ("enc", "flat1")
 """How the names of the layers of the first encoder begin."""
@@ -242,13 +244,16 @@ class Trainer:
         result = predict(self.network, _padded(image), preprocessing, "bone bright")
         return result[0, :height, :width]
 
-    def _turned(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        height, width = image.shape
-        scale = min(self.card.preprocessing.scales)
-        return turned(self.network, _padded(image), scale)[0, :height, :width]
+    def _turned(self, example: Example) -> NDArray[np.float32]:
+        height, width = example.image.shape
+        preprocessing = self.card.preprocessing
+        size_px = min(preprocessing.scales) * preprocessing.size_px
+        shadows = None if example.shadow is None else _padded(example.shadow)
+        images = turned(asking(self.network), _padded(example.image), size_px, shadows=shadows)
+        return images[0, :height, :width]
 
 
-def _padded(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _padded(image: NDArray[_Pixel]) -> NDArray[_Pixel]:
     """Make a batch of an image that the network can pool."""
     padding = [(0, -size % REDUCTION) for size in image.shape]
     return np.pad(image, padding, mode="edge")[np.newaxis]

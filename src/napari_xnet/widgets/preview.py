@@ -73,7 +73,8 @@ def _mosaic(job: PreviewJob) -> Mosaic:
         raise ImageError(
             "Nothing is painted on this radiograph, so that training would not see it: paint first."
         )
-    example = Example("", "", working.unpadded, labels, np.zeros_like(labels))
+    nothing = np.zeros_like(labels)
+    example = Example("", "", working.unpadded, labels, nothing, working.unpadded_shadow)
     config = job.config
     if job.preprocessing.polarity == "bone bright":
         example, config = turn(example), config.without_inversion()

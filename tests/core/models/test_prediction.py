@@ -7,7 +7,7 @@ from scipy.stats import entropy
 from napari_xnet.backend import keras
 from napari_xnet.inference import segment
 from napari_xnet.models import Model, ModelCard, Preprocessing
-from napari_xnet.models.prediction import predict, turned
+from napari_xnet.models.prediction import asking, predict, turned
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,15 @@ def bright():
 def test_each_image_is_turned_the_way_the_network_is_sure_of(knows_bright):
     rng = np.random.default_rng(0)
     bright = np.abs(rng.normal(size=(3, 16, 24))).astype(np.float32)
-    found = turned(knows_bright, np.stack([bright[0], -bright[1], bright[2]]))
+    found = turned(asking(knows_bright), np.stack([bright[0], -bright[1], bright[2]]), 24)
     np.testing.assert_array_equal(found, bright)
 
 
 def test_a_known_polarity_is_believed(knows_bright):
     dark = -np.ones((1, 16, 16), np.float32)
-    np.testing.assert_array_equal(turned(knows_bright, dark, polarity="bone bright"), dark)
-    np.testing.assert_array_equal(turned(knows_bright, -dark, polarity="bone dark"), dark)
+    ask = asking(knows_bright)
+    np.testing.assert_array_equal(turned(ask, dark, 16, "bone bright"), dark)
+    np.testing.assert_array_equal(turned(ask, -dark, 16, "bone dark"), dark)
 
 
 def test_a_network_of_bright_bones_says_the_same_of_the_negative(knows_bright, bright):

@@ -1,5 +1,7 @@
 """Which way round painted radiographs are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,36 @@ def test_where_labels_do_not_tell_the_guess_does(limb):
     image, labels = limb
     only_bone = example(-image, np.where(labels == 3, labels, 0).astype(np.uint8))
     np.testing.assert_array_equal(turn(only_bone).image, -image)
-    np.testing.assert_array_equal(turn(only_bone, np.negative).image, image)
+    np.testing.assert_array_equal(turn(only_bone, lambda one: -one.image).image, image)
+
+
+def test_labels_on_lead_do_not_tell(limb):
+    image, labels = limb
+    lead = np.zeros(labels.shape, bool)
+    lead[:48] = True
+    dark = np.where(lead, 9, -image).astype(np.float32)
+    labels = np.where(lead & (labels == 2), 0, np.where(lead, 3, labels)).astype(np.uint8)
+    shaded = replace(example(dark, labels), shadow=lead)
+    assert turn(replace(shaded, shadow=None)).image[-1, 36] < 0
+    np.testing.assert_array_equal(turn(shaded).image, -dark)
+
+
+def test_where_labels_do_not_tell_the_network_is_asked_about_what_is_exposed(make_model):
+    base = make_model(polarity="bone bright")
+    config = TrainingConfig.parse({"patch_px": 32, "sampling": {"batch": 2, "steps": 1}})
+    rng = np.random.default_rng(0)
+    lead = np.repeat(np.arange(64) < 48, 64).reshape(64, 64)
+    ways = []
+    for _ in range(8):
+        image = np.where(lead, 3 * rng.normal(), rng.normal(size=lead.shape)).astype(np.float32)
+        one = example(image, (~lead).astype(np.uint8), (~lead).astype(np.uint8))
+        exposed = example(image[48:], one.labels[48:], one.labels[48:])
+        asked = [one, replace(one, shadow=lead), exposed]
+        seen = Trainer(config, base.card, asked, base).validating
+        ways.append([bool(after.image[-1, -1] == image[-1, -1]) for after in seen])
+    with_lead, without, alone = map(list, zip(*ways, strict=True))
+    assert without == alone
+    assert with_lead != without
 
 
 def test_a_network_of_bright_bones_never_sees_dark_ones(make_model, limb):

@@ -18,7 +18,7 @@ from napari_xnet.models import show_model
 from napari_xnet.training.claim import claimed, is_claimed
 from napari_xnet.training.config import TrainingConfig, preset
 from napari_xnet.training.events import EpochEnd
-from napari_xnet.training.examples import Example
+from napari_xnet.training.examples import Example, read_examples, write_examples
 from napari_xnet.training.pairs import Pair
 from napari_xnet.training.run import NONE, Run, create_run, runs_folder, unfinished_runs
 
@@ -447,6 +447,19 @@ def test_beliefs_go_only_where_nobody_painted_and_the_base_is_sure():
     np.testing.assert_array_equal(believing.validation, validation)
     np.testing.assert_array_equal(example.labels, [[1, 0, 0, 0]])
     np.testing.assert_array_equal(example.believe(sure, 0.4).labels, [[1, 0, 6, 5]])
+
+
+@pytest.mark.parametrize("shadow", [None, np.array([[True, False]])])
+def test_examples_are_read_as_they_were_written(tmp_path, shadow):
+    labels = np.array([[1, 0]], np.uint8)
+    image = np.array([[0.5, -1]], np.float32)
+    written = [Example(name, "hand", image, labels, labels[:, ::-1], shadow) for name in "ab"]
+    write_examples(tmp_path / "examples.npz", written)
+    for one, other in zip(written, read_examples(tmp_path / "examples.npz"), strict=True):
+        assert (other.name, other.group) == (one.name, one.group)
+        for key in ("image", "labels", "validation", "shadow"):
+            np.testing.assert_array_equal(getattr(other, key), getattr(one, key))
+            assert type(getattr(other, key)) is type(getattr(one, key))
 
 
 # ------------------------------------------------------------------ one process at a time
