@@ -32,6 +32,7 @@ def _take(folder: Path) -> None:
     from qtpy.QtWidgets import QApplication
 
     from napari_xnet import tissue
+    from napari_xnet.widgets.run_view import RunView
 
     sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
     from strokes import scribbles
@@ -80,7 +81,8 @@ def _take(folder: Path) -> None:
     painted.selected_label = tissue.BONE.value
     shoot("painted")
     widget.start()
-    while not widget._curves or len(widget._curves.history) < EPOCHS:
+    run = widget.findChild(RunView)
+    while len(run.history) < EPOCHS:
         wait(0.1)
     shoot("training")
     widget.cancel()

@@ -20,6 +20,7 @@ from napari_xnet.io.samples import sample_path
 from napari_xnet.training.run import runs_folder, unfinished_runs
 from napari_xnet.widgets.painted import is_tissue
 from napari_xnet.widgets.pairs_table import NO_IMAGE, NO_PAINT
+from napari_xnet.widgets.run_view import RunView
 
 TINY = {"patch_px": 64, "sampling": {"batch": 1, "steps": 1}, "epochs": 2}
 
@@ -104,8 +105,7 @@ def press(viewer, key: str) -> None:
 
 
 def has_epoch(dock) -> bool:
-    curves = dock.widget._curves
-    return curves is not None and len(curves.history) > 1
+    return len(dock.widget.findChild(RunView).history) > 1
 
 
 def finish(dock, wait_until) -> str:
@@ -250,7 +250,7 @@ def test_train_then_segment_has_the_model_selected(
     np.testing.assert_array_equal(pair[1].data, painted)
     assert dock["model_name"].value == "my model-2"
     assert "my model" in dock["base"].choices
-    epochs, losses = dock.widget._curves.values("loss")
+    epochs, losses = dock.widget.findChild(RunView).curve("loss")
     assert epochs == [1, 2]
     assert len(losses) == 2
     assert not dock["resume"].enabled
@@ -293,8 +293,8 @@ def test_live_prediction_lies_below_the_paint_and_can_be_deleted(
     assert viewer.layers.selection.active is other
 
     viewer.layers.remove("other (training)")
-    epochs = len(dock.widget._curves.history)
-    wait_until(lambda: len(dock.widget._curves.history) > epochs + 3)
+    epochs = len(dock.widget.findChild(RunView).history)
+    wait_until(lambda: len(dock.widget.findChild(RunView).history) > epochs + 3)
     assert not any("(training)" in layer.name for layer in viewer.layers)
 
 
@@ -321,16 +321,16 @@ def test_cancel_then_resume(viewer, dock, configure, pair, wait_until):
     wait_until(lambda: not dock.is_running, 2)
     assert dock.status == "Cancelled. Resume… goes on from the last epoch."
     assert list_models() == ["default"]
-    done = len(dock.widget._curves.history)
+    done = len(dock.widget.findChild(RunView).history)
 
     wait_until(lambda: dock["resume"].enabled, 5)
     dock.click("resume")
-    wait_until(lambda: dock.widget._curves.history, 60)
-    assert len(dock.widget._curves.history) >= done
+    wait_until(lambda: dock.widget.findChild(RunView).history, 60)
+    assert len(dock.widget.findChild(RunView).history) >= done
     wait_until(lambda: not dock.is_running, 120)
     assert list_models() == ["default", "my model"]
     assert unfinished_runs() == []
-    assert dock.widget._curves.values("loss")[0] == [1, 2, 3, 4, 5, 6]
+    assert dock.widget.findChild(RunView).curve("loss")[0] == [1, 2, 3, 4, 5, 6]
     wait_until(lambda: not dock["resume"].enabled, 5)
 
 

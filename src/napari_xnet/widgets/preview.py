@@ -1,15 +1,21 @@
 """*Preview augmentation*: what training makes of a pair, as layers that vanish."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from magicgui.widgets import PushButton
 from napari.layers import Image, Labels
 from napari.qt.threading import thread_worker
+from napari.utils.events import Event
+from napari.utils.notifications import show_error
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QWidget
 
 from napari_xnet import tissue
-from napari_xnet.errors import ImageError
+from napari_xnet.errors import ImageError, XNetError
 from napari_xnet.imaging import working_labels
 from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.models import Preprocessing
@@ -20,52 +26,119 @@ from napari_xnet.training.pairs import Pair, check_pair
 from napari_xnet.training.sampling import Sampler
 from napari_xnet.widgets import painted
 from napari_xnet.widgets.layers import Index, Radiographs
+from napari_xnet.widgets.parts import Lifetime
+from napari_xnet.widgets.task import show_failure
 from napari_xnet.widgets.warm_up import no_garbage_collection
 
 if TYPE_CHECKING:
     from napari import Viewer
+
+Mosaic = tuple[NDArray[np.float32], NDArray[np.uint8]]
+"""Nine images and their labels, each side by side."""
 
 _SIDE = 3
 """Examples in a row, and rows."""
 _GAP_PX = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PreviewJob:
     """What to preview.
 
     Attributes
     ----------
-    image, labels : Radiographs
-        Those of a pair of layers.
+    image : Image
+    labels : Labels
+        Painted on it.
     index : tuple of int
-        Which of its radiographs.
+        Which of their radiographs.
     preprocessing : Preprocessing
     config : TrainingConfig
     """
 
-    image: Radiographs
-    labels: Radiographs
+    image: Image
+    labels: Labels
     index: Index
     preprocessing: Preprocessing
     config: TrainingConfig
 
 
-Mosaic = tuple[NDArray[np.float32], NDArray[np.uint8]]
+class Preview:
+    """The button *Preview augmentation*, and what it shows.
+
+    Parameters
+    ----------
+    dock : QWidget
+        The dock that the button is in.
+    viewer : Viewer
+    make_job : callable
+        Says what to preview; raises `XNetError` if there is nothing.
+    """
+
+    def __init__(self, dock: QWidget, viewer: "Viewer", make_job: Callable[[], PreviewJob]) -> None:
+        self.button = PushButton(
+            name="preview",
+            label="Preview augmentation",
+            tooltip="Show nine random variants of the selected pair, as training will see them. "
+            "Press again to go back.",
+        )
+        self.button.native.setCheckable(True)
+        self._life = Lifetime(dock)
+        self._viewer = viewer
+        self._make_job = make_job
+        self._shown = _PreviewLayers(viewer)
+        self.button.changed.connect(self._toggle)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
+
+    def hide(self) -> None:
+        """Show again what was shown before."""
+        self.button.value = False
+        self._shown.hide()
+
+    def _toggle(self) -> None:
+        if not self.button.value:
+            self.hide()
+            return
+        try:
+            job = self._make_job()
+            image, labels = Radiographs.of(job.image), Radiographs.of(job.labels)
+        except XNetError as error:
+            self.button.value = False
+            show_error(str(error))
+            return
+        worker = _make_mosaic(job, image, labels)
+        worker.returned.connect(lambda outcome: self._show(job.image, *outcome))
+        worker.start()
+
+    def _show(self, image: Image, mosaic: Mosaic | None, error: Exception | None) -> None:
+        if self._life.ended or not self.button.value:
+            return
+        if mosaic is not None and image in self._viewer.layers:
+            with no_garbage_collection():
+                self._shown.show(mosaic, image)
+            return
+        self.button.value = False
+        show_failure(error, "There is not enough memory for a preview of this pair.")
+
+    def _on_layer_removed(self, event: Event) -> None:
+        if not self._life.ended and event.value in self._shown:  # by the user
+            QTimer.singleShot(0, self.hide)
 
 
 @thread_worker
-def make_mosaic(job: PreviewJob) -> tuple[Mosaic | None, Exception | None]:
-    """Make nine augmented examples, side by side in one image and one label image."""
+def _make_mosaic(
+    job: PreviewJob, images: Radiographs, labels: Radiographs
+) -> tuple[Mosaic | None, Exception | None]:
     try:
-        return _mosaic(job), None
+        return _mosaic(job, images, labels), None
     except Exception as error:
         return None, error
 
 
-def _mosaic(job: PreviewJob) -> Mosaic:
-    image = job.image.read(job.index, lambda: None)
-    painted_labels = job.labels.read(job.index, lambda: None)
+def _mosaic(job: PreviewJob, images: Radiographs, labelled: Radiographs) -> Mosaic:
+    """Make nine augmented examples, side by side in one image and one label image."""
+    image = images.read(job.index, lambda: None)
+    painted_labels = labelled.read(job.index, lambda: None)
     painted = check_pair(Pair("The selected pair", image, painted_labels))
     working = job.preprocessing.working_image(image)
     labels = working_labels(painted_labels, working)
@@ -84,9 +157,9 @@ def _mosaic(job: PreviewJob) -> Mosaic:
         config.patch_px or max(working.content),
         job.preprocessing,
     )
-    images, targets = sampler.batch(epoch=1, step=0, size=_SIDE**2)
+    shown, targets = sampler.batch(epoch=1, step=0, size=_SIDE**2)
     return (
-        _tile(images[..., 0], float(images.min())),
+        _tile(shown[..., 0], float(shown.min())),
         _tile(targets[..., 0].astype(np.uint8), tissue.UNLABELLED),
     )
 
@@ -97,7 +170,7 @@ def _tile(patches: NDArray[Any], gap: float) -> NDArray[Any]:
     return np.block([padded[start : start + _SIDE] for start in range(0, _SIDE**2, _SIDE)])
 
 
-class PreviewLayers:
+class _PreviewLayers:
     """The two layers of a preview; all others are hidden while they are there.
 
     Parameters

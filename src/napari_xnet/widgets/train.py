@@ -1,16 +1,14 @@
 """The dock widget *Train XNet*."""
 
 import functools
-import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from magicgui.widgets import ProgressBar, PushButton
+from magicgui.widgets import PushButton
 from napari.layers import Image
 from napari.qt.threading import thread_worker
-from napari.utils.events import Event
 from napari.utils.notifications import show_error, show_info
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
@@ -21,17 +19,19 @@ from napari_xnet.engine import Engine, Progress, training_engine
 from napari_xnet.engine.messages import Stop
 from napari_xnet.errors import Cancelled, XNetError
 from napari_xnet.models.store import models_folder
-from napari_xnet.training.events import EpochEnd, Note, Prediction, Started, Step
+from napari_xnet.training.events import EpochEnd, Note, Prediction, Started
 from napari_xnet.training.execution import Summary
 from napari_xnet.training.run import Run, unfinished_runs
-from napari_xnet.widgets import importing, layers, model_events, painting, preview, train_job
-from napari_xnet.widgets.curves import Curves, warm_up_curves
+from napari_xnet.widgets import importing, layers, model_events, painting, train_job
+from napari_xnet.widgets.curves import warm_up_curves
 from napari_xnet.widgets.live_prediction import LivePrediction
 from napari_xnet.widgets.painted import Painted
 from napari_xnet.widgets.pairs_table import NO_IMAGE, PairsTable
 from napari_xnet.widgets.parts import row, text_line
 from napari_xnet.widgets.preferences import Preferences
-from napari_xnet.widgets.task import Task, show_failure, show_share
+from napari_xnet.widgets.preview import Preview, PreviewJob
+from napari_xnet.widgets.run_view import RunView
+from napari_xnet.widgets.task import Task, show_failure
 from napari_xnet.widgets.train_job import Source, TrainJob
 from napari_xnet.widgets.train_settings import TrainSettings
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
@@ -61,7 +61,6 @@ class TrainWidget(QScrollArea):
         self._task = Task(self, self._on_news)
         self._stopping = False
         self._run: Run | None = None
-        self._device = ""
         self._unfinished: list[Run] = []
         self._keys: painting.ClassKeys | None = painting.ClassKeys(napari_viewer)
 
@@ -78,13 +77,7 @@ class TrainWidget(QScrollArea):
             label="Import labels…",
             tooltip="Take a mask of another program as the labels of the selected row's image.",
         )
-        self._preview_button = PushButton(
-            name="preview",
-            label="Preview augmentation",
-            tooltip="Show nine random variants of the selected pair, as training will see them. "
-            "Press again to go back.",
-        )
-        self._preview_button.native.setCheckable(True)
+        self._preview = Preview(self, napari_viewer, self._preview_job)
         self._settings = TrainSettings()
         self._start_button = PushButton(name="start", label="Start")
         self._resume_button = PushButton(
@@ -102,15 +95,11 @@ class TrainWidget(QScrollArea):
             label="Cancel",
             tooltip="End the training now without a model. It can be resumed.",
         )
-        self._progress = ProgressBar(name="progress", label=" ", value=0, max=1)
-        self._status = text_line("status")
-        self._status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._curves: Curves | None = None
-        self._mosaic = preview.PreviewLayers(napari_viewer)
+        self._run_view = RunView(napari_viewer)
         self._live = LivePrediction(napari_viewer, self._engine, self._table)
         self._rows = [
             row(self._new_button, self._import_button),
-            row(self._preview_button),
+            row(self._preview.button),
             row(self._start_button, self._resume_button),
             row(self._stop_button, self._cancel_button),
         ]
@@ -119,13 +108,11 @@ class TrainWidget(QScrollArea):
         self._table.changed.connect(self._refresh)
         self._new_button.changed.connect(self.new_labels)
         self._import_button.changed.connect(self.import_labels)
-        self._preview_button.changed.connect(self.toggle_preview)
         self._start_button.changed.connect(self.start)
         self._resume_button.changed.connect(self.resume)
         self._stop_button.changed.connect(self.stop_and_keep)
         self._cancel_button.changed.connect(self.cancel)
         self._viewer.events.theme.connect(self._refresh)
-        self._viewer.layers.events.removed.connect(self._on_layer_removed)
         Preferences.on_models_folder_changed(self._on_models_folder_changed)
         self._refresh()
         self._look_for_runs()
@@ -142,7 +129,7 @@ class TrainWidget(QScrollArea):
         if warm_up_labels().is_alive():  # or the window would stand still
             QTimer.singleShot(_WARMING_MS, self.new_labels)
             return
-        self._hide_preview()
+        self._preview.hide()
         labels = self._table.labels_of(image)
         if labels is None:
             with no_garbage_collection():
@@ -159,34 +146,6 @@ class TrainWidget(QScrollArea):
         button = self._import_button.native
         menu = importing.convention_menu(self, functools.partial(self._import_mask, image))
         menu.popup(button.mapToGlobal(QPoint(0, button.height())))
-
-    def toggle_preview(self) -> None:
-        """Show augmented variants of the current pair, or take them away."""
-        if not self._preview_button.value:
-            self._hide_preview()
-            return
-        image = self._table.current_image()
-        labels = self._table.labels_of(image) if image else None
-        if image is None or labels is None:
-            self._preview_button.value = False
-            show_info("There is no pair to preview: open an image and press New labels layer.")
-            return
-        try:
-            config = self._settings.config()
-            job = preview.PreviewJob(
-                layers.Radiographs.of(image),
-                layers.Radiographs.of(labels),
-                layers.shown_index(image, self._viewer.dims.point),
-                self._settings.preprocessing(config),
-                config,
-            )
-        except XNetError as error:
-            self._preview_button.value = False
-            show_error(str(error))
-            return
-        worker = preview.make_mosaic(job)
-        worker.returned.connect(lambda outcome: self._show_preview(image, *outcome))
-        worker.start()
 
     def start(self) -> None:
         """Train on the ticked pairs."""
@@ -214,12 +173,14 @@ class TrainWidget(QScrollArea):
         if self._task.is_running:
             self._stopping = True
             self._engine.tell(Stop())
-            self._status.value = "Stopping, to keep the best model so far…"
+            self._run_view.say_until_the_end("Stopping, to keep the best model so far…")
             self._refresh()
 
     def cancel(self) -> None:
         """End the training; the run can be resumed."""
-        self._task.cancel()
+        if self._task.is_running:
+            self._task.cancel()
+            self._run_view.say_until_the_end("Cancelling…")
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """As wide as it needs; where it is not so high, the dock scrolls."""
@@ -240,7 +201,7 @@ class TrainWidget(QScrollArea):
     def _close(self) -> None:
         self.cancel()
         self._live.stop()
-        self._hide_preview()
+        self._preview.hide()
         if self._keys:
             self._keys.release()
             self._keys = None
@@ -258,8 +219,7 @@ class TrainWidget(QScrollArea):
             self._settings,
             start.native,
             stop.native,
-            self._progress.native,
-            self._status.native,
+            self._run_view,
         ):
             layout.addWidget(part)
         layout.addStretch(1)
@@ -300,73 +260,51 @@ class TrainWidget(QScrollArea):
             models_folder=Preferences.current().models_folder or models_folder(),
         )
 
+    def _preview_job(self) -> PreviewJob:
+        image = self._table.current_image()
+        labels = self._table.labels_of(image) if image else None
+        if image is None or labels is None:
+            raise XNetError("There is no pair to preview: open an image, press New labels layer.")
+        config = self._settings.config()
+        index = layers.shown_index(image, self._viewer.dims.point)
+        return PreviewJob(image, labels, index, self._settings.preprocessing(config), config)
+
     def _go_on(self, run: Run) -> None:
         self._begin(lambda report, cancel: run)
 
     def _begin(self, prepare: "_Prepare") -> None:
-        self._hide_preview()
+        self._preview.hide()
         self._stopping = False
         self._run = None
-        self._device = ""
         self._engine.environment = Preferences.current().environment
-        if self._curves:
-            self._curves.set_history([])
         self._task.start(functools.partial(_train, prepare, self._engine), self._finish)
-        self._show_progress(Progress("Starting…"))
+        self._run_view.begin()
         self._refresh()
 
     def _on_news(self, news: "Progress | Run") -> None:
         if isinstance(news, Run):
             self._run = news
             # Now, while the engine reads the run: as soon as it learns, the window is slower.
-            self._show_curves()
+            self._run_view.show_run(news)
             QTimer.singleShot(_BREATH_MS, self._prepare_live)
             return
         match news.detail:
-            case Started() as started:
-                precision = started.precision.removeprefix("mixed_")
-                self._device = f"{started.device} ({precision})"
-                self._live.start()
-                self._refresh()
             case EpochEnd() as epoch:
-                self._show_curves().add(epoch)
-                return
+                self._run_view.show_epoch(epoch)
             case Prediction() as prediction:
                 self._live.show(prediction)
-                return
             case Note(text):
                 show_info(text)
-                return
-        self._show_progress(news)
+            case Started():
+                self._run_view.show_progress(news)
+                self._live.start()
+                self._refresh()
+            case _:
+                self._run_view.show_progress(news)
 
     def _prepare_live(self) -> None:
         if self._task.is_running and not self._task.dock_ended:
             self._live.prepare()
-
-    def _show_progress(self, news: Progress) -> None:
-        text = news.message
-        if isinstance(news.detail, Started):
-            text = self._device
-        elif isinstance(step := news.detail, Step):
-            known = math.isfinite(step.seconds_left)
-            left = f"{_duration(step.seconds_left)} left, " if known else ""
-            text = f"Epoch {step.epoch} of {step.epochs}, {left}{self._device}"
-        if self._task.is_cancelling:
-            text = "Cancelling…"
-        elif self._stopping:
-            text = "Stopping, to keep the best model so far…"
-        self._status.value = text
-        show_share(self._progress, news)
-
-    def _show_curves(self) -> Curves:
-        if self._curves is None:
-            with no_garbage_collection():
-                self._curves = Curves(self._viewer)
-                layout = self.widget().layout()
-                layout.insertWidget(layout.count() - 1, self._curves)
-        if self._run and not self._curves.history:
-            self._curves.set_history(self._run.history())
-        return self._curves
 
     def _finish(self, summary: Summary | None, error: Exception | None) -> None:
         self._live.stop()
@@ -381,13 +319,13 @@ class TrainWidget(QScrollArea):
         model_events.announce(summary.name)
         self._settings.refresh_models()
         self._settings.propose_name()
-        self._status.value = _describe(summary)
+        self._run_view.end(summary)
         show_info(f'"{summary.name}" is ready in Segment radiograph.')
 
     def _show_failure(self, error: Exception | None) -> None:
         kept = " Resume… goes on from the last epoch." if self._run else ""
         cancelled = isinstance(error, Cancelled)
-        self._status.value = f"{'Cancelled' if cancelled else 'Not trained'}.{kept}"
+        self._run_view.end(f"{'Cancelled' if cancelled else 'Not trained'}.{kept}")
         show_failure(error, "There is not enough memory for this: train on fewer pairs at once.")
 
     def _import_mask(self, image: Image, convention: str) -> None:
@@ -405,32 +343,12 @@ class TrainWidget(QScrollArea):
         if self._task.dock_ended or image not in self._viewer.layers:
             return
         if labels is not None:
-            self._hide_preview()
+            self._preview.hide()
             with no_garbage_collection():
                 layer = painting.add_painting(self._viewer, image, labels)
             self._table.choose(image, layer)
         else:
             show_failure(error, "There is not enough memory to read this mask.")
-
-    def _show_preview(
-        self, image: Any, mosaic: preview.Mosaic | None, error: Exception | None
-    ) -> None:
-        if self._task.dock_ended or not self._preview_button.value:
-            return
-        if mosaic is not None and image in self._viewer.layers:
-            with no_garbage_collection():
-                self._mosaic.show(mosaic, image)
-            return
-        self._preview_button.value = False
-        show_failure(error, "There is not enough memory for a preview of this pair.")
-
-    def _hide_preview(self) -> None:
-        self._preview_button.value = False
-        self._mosaic.hide()
-
-    def _on_layer_removed(self, event: Event) -> None:
-        if not self._task.dock_ended and event.value in self._mosaic:  # by the user
-            QTimer.singleShot(0, self._hide_preview)
 
     def _look_for_runs(self) -> None:
         worker = _list_runs()
@@ -459,11 +377,11 @@ class TrainWidget(QScrollArea):
         self._import_button.enabled = self._new_button.enabled
         self._start_button.enabled = not running
         self._resume_button.enabled = not running and bool(self._unfinished)
-        self._stop_button.enabled = running and bool(self._device) and not self._stopping
+        started = self._run_view.has_started
+        self._stop_button.enabled = running and started and not self._stopping
         self._cancel_button.enabled = running
         self._settings.set_enabled(not running)
-        self._preview_button.enabled = not running
-        self._progress.native.setVisible(running)
+        self._preview.button.enabled = not running
 
 
 _Prepare = Callable[[Callable[[Progress], None], threading.Event], Run]
@@ -488,26 +406,3 @@ def _list_runs() -> list[Run]:
         return unfinished_runs()
     except OSError:
         return []
-
-
-def _describe(summary: Summary) -> str:
-    """Sentences on a model and how good it is."""
-    percent = {
-        text: summary.metrics.get(key, math.nan)
-        for text, key in (("accuracy", "val_accuracy"), ("Dice", "val_dice"))
-    }
-    known = [f"{text} {value:.3f}" for text, value in percent.items() if math.isfinite(value)]
-    quality = f"{', '.join(known)} on what was kept aside" if known else "no validation"
-    epochs = f"{summary.epochs} epoch{'s' if summary.epochs != 1 else ''}"
-    return (
-        f"{summary.name}: {quality}, best of {epochs} in {_duration(summary.seconds)}. "
-        f"Run: {summary.folder}"
-    )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,131 @@
+"""How a training run is doing: progress, a line of text and the curves."""
+
+import math
+from typing import TYPE_CHECKING
+
+from magicgui.widgets import ProgressBar
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_xnet.engine import Progress
+from napari_xnet.training.events import EpochEnd, Started, Step
+from napari_xnet.training.execution import Summary
+from napari_xnet.training.run import Run
+from napari_xnet.widgets.curves import Curves
+from napari_xnet.widgets.parts import text_line
+from napari_xnet.widgets.task import show_share
+from napari_xnet.widgets.warm_up import no_garbage_collection
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+
+class RunView(QWidget):
+    """Shows what a run reports, from its start to what came of it.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose theme the curves follow.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._device = ""
+        self._farewell = ""
+        self._curves: Curves | None = None
+        self._bar = ProgressBar(name="progress", label=" ", value=0, max=1)
+        self._bar.native.setVisible(False)
+        self._status = text_line("status")
+        self._status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._bar.native)
+        layout.addWidget(self._status.native)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the network learns, so that there is something to keep."""
+        return bool(self._device)
+
+    @property
+    def history(self) -> list[EpochEnd]:
+        """The epochs that the curves show."""
+        return list(self._curves.history) if self._curves else []
+
+    def begin(self) -> None:
+        """Forget the run before; another one is being prepared."""
+        self._device = self._farewell = ""
+        if self._curves:
+            self._curves.set_history([])
+        self._bar.native.setVisible(True)
+        self.show_progress(Progress("Starting…"))
+
+    def show_run(self, run: Run) -> None:
+        """Show the curves, with the epochs that the run already has."""
+        curves = self._shown_curves()
+        if not curves.history:
+            curves.set_history(run.history())
+
+    def show_epoch(self, epoch: EpochEnd) -> None:
+        """Add an epoch to the curves."""
+        self._shown_curves().add(epoch)
+
+    def show_progress(self, news: Progress) -> None:
+        """Show how far the run is."""
+        text = news.message
+        if isinstance(started := news.detail, Started):
+            self._device = f"{started.device} ({started.precision.removeprefix('mixed_')})"
+            text = self._device
+        elif isinstance(step := news.detail, Step):
+            known = math.isfinite(step.seconds_left)
+            left = f"{_duration(step.seconds_left)} left, " if known else ""
+            text = f"Epoch {step.epoch} of {step.epochs}, {left}{self._device}"
+        self._status.value = self._farewell or text
+        show_share(self._bar, news)
+
+    def say_until_the_end(self, text: str) -> None:
+        """Say that the run is about to end, and why, whatever it still reports."""
+        self._farewell = self._status.value = text
+
+    def end(self, outcome: Summary | str) -> None:
+        """Show what came of the run: its model, or a sentence."""
+        self._bar.native.setVisible(False)
+        self._status.value = outcome if isinstance(outcome, str) else _describe(outcome)
+
+    def curve(self, field: str) -> tuple[list[int], list[float]]:
+        """Return epochs and values of a curve, see `Curves.values`."""
+        return self._curves.values(field) if self._curves else ([], [])
+
+    def _shown_curves(self) -> Curves:
+        if self._curves is None:
+            with no_garbage_collection():
+                self._curves = Curves(self._viewer)
+                layout = self.layout()
+                assert layout is not None
+                layout.addWidget(self._curves)
+        return self._curves
+
+
+def _describe(summary: Summary) -> str:
+    """Sentences on a model and how good it is."""
+    percent = {
+        text: summary.metrics.get(key, math.nan)
+        for text, key in (("accuracy", "val_accuracy"), ("Dice", "val_dice"))
+    }
+    known = [f"{text} {value:.3f}" for text, value in percent.items() if math.isfinite(value)]
+    quality = f"{', '.join(known)} on what was kept aside" if known else "no validation"
+    epochs = f"{summary.epochs} epoch{'s' if summary.epochs != 1 else ''}"
+    return (
+        f"{summary.name}: {quality}, best of {epochs} in {_duration(summary.seconds)}. "
+        f"Run: {summary.folder}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
