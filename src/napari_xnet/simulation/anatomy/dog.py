@@ -21,7 +21,7 @@ from scipy.spatial import ConvexHull
 
 from napari_xnet.errors import XNetError
 from napari_xnet.simulation.anatomy import shapes
-from napari_xnet.simulation.anatomy.surfaces import solid
+from napari_xnet.simulation.anatomy.surfaces import FAR_MM, smooth_depth, solid
 from napari_xnet.simulation.grid import FloatArray, Grid
 from napari_xnet.simulation.projection import voxelise
 from napari_xnet.simulation.scene import AIR, FAT, LEAN, Mixture, Scene, Solid, spongy
@@ -279,7 +279,7 @@ def _air(
         ("lungs", chest, breath),
         ("windpipe", np.minimum(airways, -bones - 2.0), AIR),
     ]
-    bubbles = np.full(grid.shape, -shapes.FAR_MM, np.float32)
+    bubbles = np.full(grid.shape, -FAR_MM, np.float32)
     for _ in range(int(rng.integers(0, 6))):
         place = rng.uniform((-260.0, -45.0, 390.0), (-40.0, 45.0, 460.0))
         bubble = shapes.ellipsoid(grid, place, rng.uniform(5.0, 17.0, 3) * (1.6, 1.0, 1.0))
@@ -295,7 +295,7 @@ def _tube(
 ) -> FloatArray:
     """Depth in a tube around a line of points."""
     z, y, x = grid.axes_mm()
-    result = np.full(grid.shape, -shapes.FAR_MM, np.float32)
+    result = np.full(grid.shape, -FAR_MM, np.float32)
     for start, end in itertools.pairwise(points):
         a, b = np.array(start, np.float32), np.array(end, np.float32) - np.array(start, np.float32)
         dx, dy, dz = x - a[0], y - a[1], z - a[2]
@@ -310,7 +310,7 @@ def _body(folder: Path, part_name: str) -> tuple[FloatArray, FloatArray, FloatAr
     """Depth below the skin, in the bones and in the chest of a part, on a grid."""
     part = _PARTS[part_name]
     grid = Grid.around(np.array(part.low_mm), np.array(part.high_mm), part.spacing_mm)
-    skin = shapes.depth(voxelise(_read_skin(folder), grid), grid.spacing_mm)
+    skin = smooth_depth(voxelise(_read_skin(folder), grid), grid.spacing_mm)
     named = [_bone(folder, name) for name in _names(folder) if re.fullmatch(part.bones, name)]
     inside = np.zeros(grid.shape, bool)
     for bone in named:
@@ -318,12 +318,12 @@ def _body(folder: Path, part_name: str) -> tuple[FloatArray, FloatArray, FloatAr
     lungs = None
     if part_name == "trunk":
         hull = voxelise(_hull(_bone(folder, "Ribcage").vertices_mm), grid)
-        lungs = np.minimum(shapes.depth(hull, grid.spacing_mm) - 5.0,
-                           -shapes.depth(inside, grid.spacing_mm) - 2.0)  # fmt: skip
+        lungs = np.minimum(smooth_depth(hull, grid.spacing_mm) - 5.0,
+                           -smooth_depth(inside, grid.spacing_mm) - 2.0)  # fmt: skip
         z, y, _ = grid.axes_mm()
         # Above the bodies of the vertebrae there are muscles.
         lungs = np.minimum(lungs, 508.0 - 0.0015 * y**2 - z).astype(np.float32)
-    return skin, shapes.depth(inside, grid.spacing_mm), lungs, grid
+    return skin, smooth_depth(inside, grid.spacing_mm), lungs, grid
 
 
 def _hull(points: FloatArray) -> FloatArray:

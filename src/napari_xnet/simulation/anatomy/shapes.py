@@ -4,17 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from napari_xnet.simulation.anatomy.surfaces import solid
+from napari_xnet.simulation.anatomy.surfaces import smooth_depth, solid
 from napari_xnet.simulation.grid import FloatArray, Grid
 from napari_xnet.simulation.projection import voxelise
 from napari_xnet.simulation.scene import BONE, FAT, LEAN, Mixture, Solid, spongy
 
-FAR_MM: float = 1000.0
-"""Depth where a grid is wholly inside or outside."""
-_SMOOTH = 0.8
-"""Standard deviation of the smoothing of voxelised surfaces, in voxels."""
 _SHAFT = (0.4, 0.75)
 """Parts of the length of a long bone: where the marrow begins to taper off, and where it ends."""
 _SPONGE_MM = 0.7
@@ -52,28 +47,6 @@ class BoneShape:
         return self.vertices_mm[self.faces]
 
 
-def depth(inside: NDArray[np.bool_], spacing_mm: float) -> FloatArray:
-    """Depth below the surface of a body; where the grid ends the body is taken to go on.
-
-    Parameters
-    ----------
-    inside : ndarray of bool, shape (Z, Y, X)
-    spacing_mm : float
-        Edge length of a voxel.
-
-    Returns
-    -------
-    ndarray of float32, shape (Z, Y, X)
-        In mm, positive inside.
-    """
-    if inside.all() or not inside.any():
-        return np.full(inside.shape, FAR_MM if inside.all() else -FAR_MM, np.float32)
-    total = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
-    total -= 0.5 * np.sign(total)  # between voxels, not at the first one
-    smooth: FloatArray = ndimage.gaussian_filter(total.astype(np.float32), _SMOOTH)
-    return smooth * np.float32(spacing_mm)
-
-
 def bone_shape(
     name: str,
     vertices_mm: FloatArray,
@@ -105,7 +78,7 @@ def bone_shape(
     low, high = vertices_mm.min(axis=0), vertices_mm.max(axis=0)
     spacing = max(float((high - low).max()) / voxels, finest_mm)
     grid = Grid.around(low - 3.0 * spacing, high + 3.0 * spacing, spacing)
-    below = depth(voxelise(vertices_mm[faces], grid), spacing)
+    below = smooth_depth(voxelise(vertices_mm[faces], grid), spacing)
     made = solid(name, below, grid, BONE, LEAN) if remade else None
     if made is not None:
         return BoneShape(name, made.vertices_mm, made.faces, below, grid, long)

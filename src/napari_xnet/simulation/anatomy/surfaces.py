@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from skimage.measure import marching_cubes
 
@@ -10,12 +11,44 @@ from napari_xnet.simulation.grid import FloatArray, Grid
 from napari_xnet.simulation.projection import voxelise
 from napari_xnet.simulation.scene import Mixture, Solid
 
+FAR_MM: float = 1000.0
+"""Depth where a grid is wholly inside or outside."""
 _SMOOTH = 0.8
 """Standard deviation of the smoothing of voxelised surfaces, in voxels."""
 
 
-def signed_depth(triangles_mm: FloatArray, spacing_mm: float) -> tuple[FloatArray, Grid]:
-    """Depth below a surface, on a grid around it; holes in the surface are closed.
+def signed_depth(inside: NDArray[np.bool_], spacing_mm: float) -> FloatArray:
+    """Depth below the surface of a body, which lies between voxels.
+
+    Where the grid ends the body is taken to go on.
+
+    Parameters
+    ----------
+    inside : ndarray of bool, shape (Z, Y, X)
+    spacing_mm : float
+        Edge length of a voxel.
+
+    Returns
+    -------
+    ndarray of float32, shape (Z, Y, X)
+        In mm, positive inside.
+    """
+    if inside.all() or not inside.any():
+        return np.full(inside.shape, FAR_MM if inside.all() else -FAR_MM, np.float32)
+    total = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
+    total -= 0.5 * np.sign(total)
+    depth: FloatArray = total.astype(np.float32) * np.float32(spacing_mm)
+    return depth
+
+
+def smooth_depth(inside: NDArray[np.bool_], spacing_mm: float) -> FloatArray:
+    """Depth below a surface without the steps of the voxels, see `signed_depth`."""
+    smooth: FloatArray = ndimage.gaussian_filter(signed_depth(inside, spacing_mm), _SMOOTH)
+    return smooth
+
+
+def mesh_depth(triangles_mm: FloatArray, spacing_mm: float) -> tuple[FloatArray, Grid]:
+    """Depth below a mesh, on a grid around it; holes in the mesh are closed.
 
     Parameters
     ----------
@@ -27,17 +60,14 @@ def signed_depth(triangles_mm: FloatArray, spacing_mm: float) -> tuple[FloatArra
     Returns
     -------
     depth_mm : ndarray of float32, shape (Z, Y, X)
-        Positive inside.
+        See `smooth_depth`.
     grid : Grid
     """
     points = triangles_mm.reshape(-1, 3)
     margin = 3.0 * spacing_mm
     grid = Grid.around(points.min(axis=0) - margin, points.max(axis=0) + margin, spacing_mm)
     inside = ndimage.binary_fill_holes(voxelise(triangles_mm, grid))
-    depth = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
-    # Between voxels, not at the first one: half a voxel on both sides.
-    depth = depth - 0.5 * np.sign(depth)
-    return ndimage.gaussian_filter(depth.astype(np.float32), _SMOOTH) * spacing_mm, grid
+    return smooth_depth(inside, spacing_mm), grid
 
 
 def solid(

@@ -23,7 +23,7 @@ from scipy import ndimage
 from napari_xnet.errors import ImageError, XNetError
 from napari_xnet.simulation._optional import require
 from napari_xnet.simulation.anatomy import shapes
-from napari_xnet.simulation.anatomy.surfaces import solid
+from napari_xnet.simulation.anatomy.surfaces import smooth_depth, solid
 from napari_xnet.simulation.grid import FloatArray, Grid
 from napari_xnet.simulation.projection import voxelise
 from napari_xnet.simulation.scene import AIR, BONE, FAT, LEAN, Mixture, Scene, Solid
@@ -209,8 +209,8 @@ def _body(folder: Path, sex: str, region: str) -> tuple[FloatArray, FloatArray, 
     for bone in bones.values():
         hard |= voxelise(bone.triangles_mm, grid)
     return (
-        shapes.depth(inside, grid.spacing_mm),
-        shapes.depth(hard, grid.spacing_mm),
+        smooth_depth(inside, grid.spacing_mm),
+        smooth_depth(hard, grid.spacing_mm),
         grid,
     )
 
@@ -296,7 +296,7 @@ def _hip_bone(
         inside |= voxelise(vertices[faces], grid)
     inside = ndimage.binary_closing(inside, iterations=2)
     inside = ndimage.binary_fill_holes(inside)
-    below = shapes.depth(inside, grid.spacing_mm)
+    below = smooth_depth(inside, grid.spacing_mm)
     made = solid(name, below, grid, BONE, LEAN)
     if made is None:
         raise ImageError(f"The meshes of the {name} enclose nothing; get the files again.")

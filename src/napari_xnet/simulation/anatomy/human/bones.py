@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_xnet.simulation.anatomy.human.skeleton import PlacedBone, RestBone, rest_bones
 from napari_xnet.simulation.anatomy.shapes import marrow_depth, resized
-from napari_xnet.simulation.anatomy.surfaces import fair, signed_depth, solid
+from napari_xnet.simulation.anatomy.surfaces import fair, mesh_depth, solid
 from napari_xnet.simulation.grid import FloatArray
 from napari_xnet.simulation.scene import BONE, FAT, LEAN, Solid, spongy
 
@@ -88,7 +88,7 @@ def _depth(key: str, detail: int) -> tuple[FloatArray, Any]:
     if bone.name.startswith(("rib", "scapula", "pelvis")):
         voxels = max(voxels, _THIN_VOXELS[not bone.name.startswith("rib")])
     spacing = max(float((box.prod() / voxels) ** (1 / 3)), float(box.max()) / 280, _FINEST_MM)
-    depth, grid = signed_depth(bone.triangles_mm, spacing)
+    depth, grid = mesh_depth(bone.triangles_mm, spacing)
     if bone.name.startswith(("rib", "scapula")):
         depth = depth + np.float32(0.25 * spacing)  # as much as smoothing takes away
     return depth, grid

@@ -11,23 +11,12 @@ from scipy import ndimage
 
 from napari_xnet.simulation.anatomy.human.masses import Build, Mass
 from napari_xnet.simulation.anatomy.human.skeleton import Skeleton
-from napari_xnet.simulation.anatomy.surfaces import fair, solid
+from napari_xnet.simulation.anatomy.surfaces import fair, signed_depth, solid
 from napari_xnet.simulation.grid import FloatArray, Grid
 from napari_xnet.simulation.scene import AIR, FAT, LEAN, Solid
 
 _CLEAR_MM = 1.6
 """Least flesh over bone."""
-
-
-def distance(inside: NDArray[np.bool_], spacing_mm: float) -> FloatArray:
-    """Distance to the border of a mask in mm, negative inside."""
-    if not inside.any():
-        return np.full(inside.shape, 1e3, np.float32)
-    out = ndimage.distance_transform_edt(~inside)
-    into = ndimage.distance_transform_edt(inside) if not inside.all() else 9.0 * inside
-    distance = (out - into).astype(np.float32)
-    distance -= 0.5 * np.sign(distance)
-    return np.asarray(distance * spacing_mm)
 
 
 def _closed(distance_mm: FloatArray, spacing_mm: float, radius_mm: float) -> FloatArray:
@@ -39,8 +28,8 @@ def _closed(distance_mm: FloatArray, spacing_mm: float, radius_mm: float) -> Flo
     spacing = step * spacing_mm
     pad = int(np.ceil(radius_mm / spacing)) + 2
     inside = np.pad(distance_mm[::step, ::step, ::step] <= 0.0, pad, "edge")
-    swollen = distance(inside, spacing) < radius_mm
-    closed = radius_mm + distance(swollen, spacing)
+    swollen = -signed_depth(inside, spacing) < radius_mm
+    closed = radius_mm - signed_depth(swollen, spacing)
     fine = ndimage.affine_transform(
         ndimage.gaussian_filter(closed, 0.7),
         np.full(3, 1.0 / step),
@@ -151,18 +140,18 @@ def grow(
         _paint(inside, part, mass)
         own = [surfaces[one.rest.key] for one in body.find(mass.bones) if one.rest.key in surfaces]
         if own:
-            shell = distance(voxels(np.concatenate(own), part), spacing) <= mass.shell_mm
+            shell = -signed_depth(voxels(np.concatenate(own), part), spacing) <= mass.shell_mm
             inside |= shell
         if not inside.any():
             continue
-        flesh = distance(inside, spacing)
+        flesh = -signed_depth(inside, spacing)
         np.minimum(lean[box], flesh, out=lean[box])
         whole = _closed(flesh, spacing, mass.crease_mm)
         if mass.full_mm is not None:
             np.minimum(lean[box], whole + mass.full_mm, out=lean[box])
         np.minimum(skin[box], whole - mass.fat_mm * build.fat * uneven[box], out=skin[box])
     skin = _closed(skin, spacing, spacing)
-    bone = distance(voxels(np.concatenate(list(surfaces.values())), grid), spacing)
+    bone = -signed_depth(voxels(np.concatenate(list(surfaces.values())), grid), spacing)
     skin = ndimage.gaussian_filter(np.clip(skin, -8 * spacing, 8 * spacing), 1.3)
     skin = np.minimum(skin, bone - max(_CLEAR_MM, 0.8 * spacing))
     lean = ndimage.gaussian_filter(np.clip(lean, -8 * spacing, 8 * spacing), 0.8)

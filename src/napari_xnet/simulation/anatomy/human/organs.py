@@ -5,10 +5,10 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from napari_xnet.simulation.anatomy.human import bones
-from napari_xnet.simulation.anatomy.human.flesh import distance, voxels
+from napari_xnet.simulation.anatomy.human.flesh import voxels
 from napari_xnet.simulation.anatomy.human.masses import strand
 from napari_xnet.simulation.anatomy.human.skeleton import Skeleton
-from napari_xnet.simulation.anatomy.surfaces import fair, solid
+from napari_xnet.simulation.anatomy.surfaces import fair, signed_depth, solid
 from napari_xnet.simulation.grid import FloatArray, Grid
 from napari_xnet.simulation.scene import AIR, LEAN, Mixture, Solid
 
@@ -43,7 +43,7 @@ def lungs(
     points = (np.concatenate([surfaces[one] for one in names]) - shift_mm) @ rotation
     low, high = points.min(axis=0), points.max(axis=0)
     grid = Grid.around(low - 4 * spacing_mm, high + 4 * spacing_mm, spacing_mm)
-    ribs = distance(voxels(points, grid), spacing_mm)
+    ribs = -signed_depth(voxels(points, grid), spacing_mm)
     chest = _hulls(points, grid)
     z, y, x = grid.axes_mm()
     middle = (low + high) / 2
