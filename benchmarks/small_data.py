@@ -12,9 +12,10 @@ their pixels (strokes.py). The training radiographs are drawn once for each
 part: each method gets the same, and those of a small N are among those of a
 larger one.
 
-Every method but the default model itself sees the same working images (long
-side 448 px), and what it says comes back to full size in the same way, along
-the edges of the radiograph:
+Every method sees the same working images (long side 448 px, without the shadow
+of the collimator), and what it says comes back to full size in the same way,
+along the edges of the radiograph. The networks are asked alike: at the sizes
+and with the mirror images of the default model.
 
 default        the default model as it is
 xnet quick     the default model, fine-tuned with the preset ``quick``
@@ -56,8 +57,8 @@ from strokes import scribbles
 import napari_xnet
 from napari_xnet import tissue
 from napari_xnet.backend import keras
-from napari_xnet.imaging import EdgeAwareUpsampling, WorkingImage, working_image, working_labels
-from napari_xnet.models import Model
+from napari_xnet.imaging import EdgeAwareUpsampling, WorkingImage, working_labels
+from napari_xnet.models import Model, show_model
 from napari_xnet.training import TrainingConfig, train
 from napari_xnet.training.config import preset
 
@@ -252,17 +253,21 @@ def make_methods(call: argparse.Namespace) -> dict[str, Method]:
 
 def configs(call: argparse.Namespace) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return base and config of the methods that are networks."""
+    card = napari_xnet.load_model(call.default).card
     scratch: dict[str, Any] = {
         "seed": call.seed,
+        "preprocessing": card.preprocessing.model_dump(mode="json"),
         "optimiser": {"learning_rate": call.scratch_rate},
     }
     if call.scratch_epochs:
         scratch["epochs"] = call.scratch_epochs
-    filters = napari_xnet.load_model(call.default).card.architecture.filters
     return {
         "xnet quick": (call.default, {"seed": call.seed}),
         **{
-            title: ("none", {**scratch, "architecture": {"name": name, "filters": filters}})
+            title: (
+                "none",
+                {**scratch, "architecture": {"name": name, "filters": card.architecture.filters}},
+            )
             for title, name in (("xnet scratch", "xnet"), ("unet", "unet"), ("segnet", "segnet"))
         },
     }
@@ -338,7 +343,7 @@ def random_forest(task: Task, seed: int) -> tuple[list[Labels], float]:
 
     results = []
     for image in task.tests:
-        one = working_image(image)
+        one = see(image)
         results.append(full_size(segmenter.predict(inside(one)), one, image))
     return results, seconds
 
@@ -348,7 +353,7 @@ def convpaint(task: Task, python: Path, features: str, seed: int) -> tuple[list[
     start = time.perf_counter()
     working, labels = prepare(task, seed)
     seconds = time.perf_counter() - start
-    tests = [working_image(image) for image in task.tests]
+    tests = [see(image) for image in task.tests]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.npz", Path(folder) / "out.npz"
         arrays = {f"train_{n}": inside(one) for n, one in enumerate(working)}
@@ -367,9 +372,14 @@ def convpaint(task: Task, python: Path, features: str, seed: int) -> tuple[list[
     return [full_size(*one) for one in zip(found, tests, task.tests, strict=True)], seconds
 
 
+def see(image: NDArray[Any]) -> WorkingImage:
+    """Make the working image that the default model sees."""
+    return show_model(DEFAULT).preprocessing.working_image(image)
+
+
 def prepare(task: Task, seed: int) -> tuple[list[WorkingImage], list[Labels]]:
     """Reduce images and labels, and drop labels at random until `PIXELS` are left."""
-    working = [working_image(image) for image in task.images]
+    working = [see(image) for image in task.images]
     labels = [working_labels(labels, one) for labels, one in zip(task.labels, working, strict=True)]
     painted = sum(int(np.count_nonzero(one)) for one in labels)
     rng = np.random.default_rng(seed)

@@ -436,6 +436,12 @@ def test_settings_that_differ_from_the_preset_are_passed_on(dock, tmp_path):
     assert not dock["freeze"].enabled
     dock["preset"].value = "quick"
     assert dock["base"].value == "default"
+    dock["preset"].value = "paper"
+    dock["preset"].value = "full"
+    assert dock["base"].value == "default"
+    dock["base"].value = "none"
+    dock["preset"].value = "quick"
+    assert dock["base"].value == "none"
     assert dock["epochs"].value == settings.config().epochs
 
     assert not dock["epochs"].native.isVisible()

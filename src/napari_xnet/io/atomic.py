@@ -46,12 +46,29 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{uuid.uuid4().hex[:12]}{target.suffix}")
     try:
         yield temporary
+        sync(temporary)
         temporary.replace(target)
+        sync(target.parent)
     except OSError as error:
         raise ImageError(_explain(target, error)) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk: a power cut may come."""
+    folder = path.is_dir()
+    if folder and os.name == "nt":
+        return  # there folders cannot be opened
+    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not folder:  # not all file systems can do that to folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -19,7 +19,7 @@ _Scale = Annotated[float, Field(ge=0.125, le=4)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Architecture(_Part):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xnet.errors import ModelError
+from napari_xnet.io.atomic import sync
 from napari_xnet.models import weights
 from napari_xnet.models.card import ModelCard
 from napari_xnet.models.prediction import Polarity, predict
@@ -172,6 +173,7 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> None:
             new.mkdir()
             for name, data in files.items():
                 (new / name).write_bytes(data)
+                sync(new / name)
             if folder.exists():
                 shutil.move(folder, old)
             try:
@@ -180,6 +182,7 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> None:
                 if old.exists():
                     old.rename(folder)
                 raise
+            sync(folder.parent)
     except OSError as error:
         raise ModelError(
             f"The model cannot be written to {folder}: {error.strerror or error}."

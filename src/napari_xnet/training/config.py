@@ -14,7 +14,7 @@ _Weight = Annotated[float, Field(ge=0)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Split(_Part):
@@ -26,7 +26,10 @@ class Split(_Part):
         "from 4 radiographs on, else by region; nothing: no validation.",
     )
     validation: float = Field(
-        default=0.2, gt=0, lt=1, description="Share of the images, or regions, that validate."
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the images, or of the pixels painted, that validate.",
     )
     folds: int | None = Field(
         default=None, ge=2, description="k of a k-fold split; it replaces `validation`."
@@ -53,7 +56,8 @@ class Sampling(_Part):
         default=True, description="Draw each group (body part) equally often."
     )
     balance_classes: bool = Field(
-        default=True, description="Centre patches equally often on each painted class."
+        default=True,
+        description="Draw each painted class equally often, as what a patch is to show.",
     )
 
 

@@ -102,9 +102,9 @@ def execute(run: Run, report: Report | None = None, control: Control | None = No
         if not is_out_of_memory(error):
             raise
         raise TrainingError(
-            "There is not enough memory to train, even with one example at a time: choose a "
-            "smaller patch (patch_px), a smaller working image (preprocessing.size_px), or the CPU "
-            "in Preferences > XNet."
+            "There is not enough memory to train: choose a smaller working image "
+            "(preprocessing.size_px), a smaller patch (patch_px), or the CPU in Preferences > "
+            "XNet."
         ) from error
 
 
@@ -116,6 +116,8 @@ class _Execution:
             raise TrainingError(
                 f'The run {run.folder} is finished: its model is "{run.record.model}".'
             )
+        if run.record.failed:
+            raise TrainingError(f"The run {run.folder} cannot go on. {run.record.failed}")
         self._run = run
         self._config = run.record.config
         self._report = report
@@ -127,6 +129,8 @@ class _Execution:
         """Train until the end and save the model."""
         for note in self._run.record.notes:
             self._report(Note(note))
+        if self._state.history:  # killed right after a checkpoint, it lacks the last epoch
+            self._run.write_log(self._state.history)
         self._say_started()
         if self._run.record.base != NONE and not self._state.history:
             self._end_epoch(0, math.nan, None, time.monotonic())
@@ -219,7 +223,7 @@ class _Execution:
         for step, batch in enumerate(trainer.sampler.batches(epoch, self._state.batch), start=1):
             loss = trainer.learn(batch)
             if not math.isfinite(loss):
-                raise _astray(epoch)
+                raise self._gone_astray(epoch)
             self._report_step(epoch, step, started)
             self._watcher.look()
             if self._control.stop_requested():
@@ -227,8 +231,15 @@ class _Execution:
                 break
         # The last step may have spoilt what the loss before it does not show.
         if not trainer.is_finite():
-            raise _astray(epoch)
+            raise self._gone_astray(epoch)
         return loss
+
+    def _gone_astray(self, epoch: int) -> TrainingError:
+        why = f"Training went astray in epoch {epoch}: the loss is no number any more."
+        self._run.update(failed=why)  # it would go the same way again
+        return TrainingError(
+            f"{why} Start again with a lower learning rate (optimiser.learning_rate)."
+        )
 
     def _report_step(self, epoch: int, step: int, started: float) -> None:
         steps = self._trainer.sampler.steps
@@ -374,13 +385,6 @@ class _Execution:
                 "seed": self._config.seed,
             }
         )
-
-
-def _astray(epoch: int) -> TrainingError:
-    return TrainingError(
-        f"Training went astray in epoch {epoch}: the loss is no number any more. Start again with "
-        "a lower learning rate (optimiser.learning_rate)."
-    )
 
 
 def _metrics(counts: confusion.Counts) -> dict[str, float]:

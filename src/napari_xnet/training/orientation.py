@@ -22,15 +22,16 @@ def bone_is_dark(image: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool 
     Returns
     -------
     bool or None
-        Whether the image darkens from open beam over soft tissue to bone;
-        the two densest classes decide. None if fewer than two are painted, or
-        if they are equally bright.
+        Whether the densest painted class is darker than the least dense one:
+        thin bone may well be darker than thick soft tissue elsewhere, but not
+        than the open beam. None if fewer than two are painted, or if they are
+        equally bright.
     """
     painted = [image[labels == one.value] for one in tissue.CLASSES]
     means = [float(pixels.mean()) for pixels in painted if len(pixels)]
-    if len(means) < 2 or means[-1] == means[-2]:
+    if len(means) < 2 or means[-1] == means[0]:
         return None
-    return means[-1] < means[-2]
+    return means[-1] < means[0]
 
 
 def turn(
@@ -43,7 +44,9 @@ def turn(
     example : Example
         With a standardised image.
     guess : callable, optional
-        Returns the image turned where the labels do not tell; it stays as it is if None.
+        Returns the image turned; asked where the labels do not tell, and
+        where no open beam is painted, without which they are no good judge.
+        If None, what the labels do not tell stays as it is.
 
     Returns
     -------
@@ -53,6 +56,6 @@ def turn(
     if example.shadow is not None:  # lead is as bright as bone or as the beam
         known = np.where(example.shadow, tissue.UNLABELLED, known)
     dark = bone_is_dark(example.image, known)
-    if dark is None:
-        return replace(example, image=guess(example)) if guess else example
+    if guess and (dark is None or not (known == tissue.OPEN_BEAM.value).any()):
+        return replace(example, image=guess(example))
     return replace(example, image=-example.image) if dark else example

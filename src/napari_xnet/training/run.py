@@ -65,9 +65,11 @@ class RunRecord(BaseModel):
     batch : int, optional
         Examples in a batch that fit into memory when the run began; None
         before that.
+    failed : str
+        Why it can never end, if so.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: Literal[1] = 1
     name: str
@@ -86,11 +88,17 @@ class RunRecord(BaseModel):
     batch: int | None = None
     notes: tuple[str, ...] = ()
     model: str = ""
+    failed: str = ""
 
     @property
     def finished(self) -> bool:
         """Whether the model was saved."""
         return bool(self.model)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether there is anything left to train, and hope."""
+        return not (self.model or self.failed)
 
 
 class Run:
@@ -205,7 +213,7 @@ def unfinished_runs(folder: Path | None = None, *, claimed: bool = False) -> lis
             run = Run.open(path.parent)
         except TrainingError:
             continue
-        if not run.record.finished and (claimed or not is_claimed(run.folder)):
+        if run.record.can_go_on and (claimed or not is_claimed(run.folder)):
             runs.append(run)
     return sorted(runs, key=lambda run: run.record.created, reverse=True)
 
@@ -269,6 +277,11 @@ def create_run(
     used = [pair for pair in pairs if check_pair(pair)]
     painted = _count([pair.labels for pair in used])
     notes = check_labels(painted, len(pairs))
+    if preset == "quick" and base_folder is None:
+        notes.append(
+            "The preset quick is made to fine-tune a model: from random weights it learns little. "
+            "Choose the preset full, or a base model."
+        )
 
     run_folder = _new_folder(folder or runs_folder(), name)
     try:
@@ -331,8 +344,15 @@ def _examples(
             "There is too little paint to keep some aside for validation: the model is that of the "
             "last epoch, and nobody knows how good it is."
         )
-    if not any(trains.any() for trains, _ in halves):
-        raise TrainingError("All labels are for validation: nothing is left to train on.")
+    painted = _count([one.labels for one in examples])
+    left = _count([trains for trains, _ in halves])
+    aside = [one.name for one in tissue.CLASSES if painted[one.value] and not left[one.value]]
+    if sum(count > 0 for count in left.values()) < 2:
+        raise TrainingError(
+            f"All {' and '.join(aside)} is for validation: too little is left to train on. Paint "
+            "more of it, or choose another split."
+        )
+    notes += [f"All {name} is for validation: the model learns nothing about it." for name in aside]
     return [
         replace(one, labels=trains, validation=validates)
         for one, (trains, validates) in zip(examples, halves, strict=True)

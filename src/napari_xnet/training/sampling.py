@@ -15,11 +15,8 @@ from napari_xnet.training.examples import Example, rehearsed
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Images and targets, each (B, P, P, 1); the targets are those of `losses`."""
 
-_ORDER, _PATCH, _FIXED, _REHEARSAL = range(4)
+_ORDER, _PATCH, _FIXED, _REHEARSAL, _CLASS = range(5)
 """Streams of random numbers that must not meet."""
-
-_JITTER = 1 / 4
-"""Painted pixels lie up to this share of the patch's side from its centre."""
 
 
 class Sampler:
@@ -58,7 +55,12 @@ class Sampler:
             config.augmentation, patch_px, preprocessing.scaling, preprocessing.scales
         )
         self._pixels = [_pixels_by_class(one.labels) for one in self._examples]
-        self._deck = self._make_deck()
+        self._deck = self._make_deck(range(len(self._examples)))
+        self._decks = {
+            one.value: self._make_deck(showing)
+            for one in tissue.CLASSES
+            if (showing := [n for n, painted in enumerate(self._pixels) if one.value in painted])
+        }
 
     @property
     def examples(self) -> int:
@@ -112,65 +114,75 @@ class Sampler:
                     upcoming = thread.submit(self.batch, epoch, step, size)
                 yield batch
 
-    def _make_deck(self) -> NDArray[np.intp]:
+    def _make_deck(self, numbers: Sequence[int]) -> NDArray[np.intp]:
         """Numbers of the examples that are gone through in shuffled order, over and over.
 
-        To even out groups, the examples of small ones come several times.
+        To even out groups, the examples of small ones come several times;
+        those without a group are no group.
         """
         fixed = self._config.augmentation.fixed_per_group
         if not (self._config.sampling.balance_groups or fixed):
-            return np.arange(len(self._examples))
+            return np.array(numbers)
         groups: dict[str, list[int]] = {}
-        for number, one in enumerate(self._examples):
-            groups.setdefault(one.group, []).append(number)
-        size = max(fixed or 0, *map(len, groups.values()))
-        return np.concatenate([np.resize(members, size) for members in groups.values()])
+        for number in numbers:
+            groups.setdefault(self._examples[number].group, []).append(number)
+        size = max(fixed or 0, *(len(members) for name, members in groups.items() if name), 0)
+        return np.concatenate(
+            [
+                np.resize(members, size if name else max(fixed or 0, len(members)))
+                for name, members in groups.items()
+            ]
+        )
 
     def _patch(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return the patch with this number, counted over the whole run."""
-        turn, position = divmod(number, len(self._deck))
-        card = int(self._rng(_ORDER, turn).permutation(len(self._deck))[position])
+        kind = self._class(number)
+        deck = self._deck if kind is None else self._decks[kind]
+        turn, position = divmod(number, len(deck))
+        card = int(self._rng(_ORDER, turn).permutation(len(deck))[position])
         if self._config.augmentation.fixed_per_group:
             rng = self._rng(_FIXED, card)
         else:
             rng = self._rng(_PATCH, number)
-        index = int(self._deck[card])
+        index = int(deck[card])
         example = self._examples[index]
-        return self._augment(example.image, example.labels, rng, self._centre(index, rng))
+        return self._augment(example.image, example.labels, rng, self._place(index, kind, rng))
 
-    def _centre(self, index: int, rng: np.random.Generator) -> tuple[float, float] | None:
-        """Where a patch goes so that it shows one of the painted classes, each equally often."""
-        shape = self._examples[index].labels.shape
-        if not self._config.sampling.balance_classes or max(shape) <= self._patch_px:
+    def _class(self, number: int) -> int | None:
+        """Which of the painted classes a patch is to show: each comes equally often."""
+        # What is made in advance is the same whenever it comes.
+        if not self._config.sampling.balance_classes or self._config.augmentation.fixed_per_group:
+            return None
+        kinds = list(self._decks)
+        turn, position = divmod(number, len(kinds))
+        return kinds[int(self._rng(_CLASS, turn).permutation(len(kinds))[position])]
+
+    def _place(
+        self, index: int, kind: int | None, rng: np.random.Generator
+    ) -> tuple[float, float] | None:
+        """Draw a painted pixel for a patch to show."""
+        if not self._config.sampling.balance_classes:
             return None
         by_class = self._pixels[index]
-        pixels = by_class[int(rng.integers(len(by_class)))]
-        pixel = np.unravel_index(int(pixels[rng.integers(len(pixels))]), shape)
-        shift = rng.uniform(-_JITTER, _JITTER, 2) * self._patch_px
-        y, x = (
-            # Not beyond the border more than need be.
-            float(np.clip(where + off, *_inside(size, self._patch_px)))
-            for where, off, size in zip(pixel, shift, shape, strict=True)
-        )
-        return y, x
+        if kind is None:
+            kind = list(by_class)[int(rng.integers(len(by_class)))]
+        pixels = by_class[kind]
+        pixel = int(pixels[rng.integers(len(pixels))])
+        y, x = np.unravel_index(pixel, self._examples[index].labels.shape)
+        return float(y), float(x)
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng([self._config.seed, *stream])
-
-
-def _inside(size: int, patch: int) -> tuple[float, float]:
-    """Smallest and largest centre of a patch that lies inside."""
-    middle = (size - 1) / 2
-    half = min((patch - 1) / 2, middle)
-    return half, size - 1 - half
 
 
 def _painted(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return (labels >= tissue.OPEN_BEAM.value) & (labels <= tissue.BONE.value)
 
 
-def _pixels_by_class(labels: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
+def _pixels_by_class(labels: NDArray[np.uint8]) -> dict[int, NDArray[np.int32]]:
     """Flat indices of the painted pixels of each class that is there."""
     # Half the memory, which counts with thousands of radiographs.
-    found = [np.flatnonzero(labels == one.value).astype(np.int32) for one in tissue.CLASSES]
-    return [pixels for pixels in found if len(pixels)]
+    found = {
+        one.value: np.flatnonzero(labels == one.value).astype(np.int32) for one in tissue.CLASSES
+    }
+    return {value: pixels for value, pixels in found.items() if len(pixels)}

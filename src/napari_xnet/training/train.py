@@ -1,6 +1,7 @@
 """Train a model from arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def train(
     ----------
     images : sequence of array of any real dtype, shape (Y, X)
         Or (Y, X, 3 or 4) in colour. An array of shape (N, Y, X) is such a
-        sequence.
+        sequence; it can also be one of a sequence, with labels of that shape.
     labels : sequence of array of int, shape (Y, X)
         1 open beam, 2 soft tissue, 3 bone; 0 is not annotated and carries no
         loss. Or as `convention` says.
@@ -88,8 +89,9 @@ def train(
         labels = [convert(one, convention) for one in labels]
     names = [""] * len(images) if groups is None else groups
     pairs = [
-        Pair(f"image {number}", as_array(image), as_array(one), str(group))
+        pair
         for number, (image, one, group) in enumerate(zip(images, labels, names, strict=True))
+        for pair in _slices(Pair(f"image {number}", as_array(image), as_array(one), str(group)))
     ]
     if preset == "paper" and base == DEFAULT:
         base = NONE
@@ -111,3 +113,17 @@ def train(
     else:
         summary = execute(run, report)
     return load_model(summary.model)
+
+
+def _slices(pair: Pair) -> Iterator[Pair]:
+    """Take a stack apart."""
+    if pair.image.ndim < 2:
+        raise TrainingError(
+            "Images and labels are sequences of arrays: for one radiograph, train([image], "
+            "[labels])."
+        )
+    if pair.labels.ndim != 3 or pair.image.shape[:3] != pair.labels.shape:
+        yield pair
+        return
+    for number, (image, labels) in enumerate(zip(pair.image, pair.labels, strict=True)):
+        yield replace(pair, name=f"{pair.name}[{number}]", image=image, labels=labels)

@@ -5,11 +5,12 @@ import time
 
 from napari_xnet.errors import Cancelled
 from napari_xnet.inference import segment
+from napari_xnet.models import Model, ModelCard
 from napari_xnet.training.events import Control, Note, Prediction, Report
 from napari_xnet.training.trainer import Trainer
 
 _PAUSE_S = 3.0
-_SHARE = 0.1
+_SHARE = 0.2
 """Predictions come this often at most, and take no more than this share of the time."""
 
 
@@ -40,7 +41,8 @@ class Watcher:
         self._key = watch.key
         try:
             with self._trainer.as_model() as model:
-                labels = segment(watch.image, model, rgb=watch.rgb).labels
+                quick = Model(_without_mirrors(model.card), model.network)
+                labels = segment(watch.image, quick, rgb=watch.rgb).labels
         except Cancelled:
             raise
         except Exception as error:
@@ -51,3 +53,9 @@ class Watcher:
         taken = time.monotonic() - now
         self._due = time.monotonic() + max(_PAUSE_S, taken / _SHARE)
         self._report(Prediction(watch.key, labels))
+
+
+def _without_mirrors(card: ModelCard) -> ModelCard:
+    """Ask about the image alone, which takes a quarter of the time."""
+    preprocessing = card.preprocessing.model_copy(update={"mirrored": False})
+    return card.model_copy(update={"preprocessing": preprocessing})

@@ -323,7 +323,8 @@ class TrainWidget(QScrollArea):
         show_info(f'"{summary.name}" is ready in Segment radiograph.')
 
     def _show_failure(self, error: Exception | None) -> None:
-        kept = " Resume… goes on from the last epoch." if self._run else ""
+        can_go_on = self._run and Run.open(self._run.folder).record.can_go_on
+        kept = " Resume… goes on from the last epoch." if can_go_on else ""
         cancelled = isinstance(error, Cancelled)
         self._run_view.end(f"{'Cancelled' if cancelled else 'Not trained'}.{kept}")
         show_failure(error, "There is not enough memory for this: train on fewer pairs at once.")

@@ -17,7 +17,7 @@ from magicgui.widgets import (
 )
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_xnet.models import DEFAULT, Preprocessing, list_models, show_model
+from napari_xnet.models import Preprocessing, list_models, show_model
 from napari_xnet.models.store import free_name
 from napari_xnet.training.config import PRESETS, TrainingConfig, preset
 from napari_xnet.training.run import NONE
@@ -69,6 +69,7 @@ class TrainSettings(QWidget):
         self.preset = ComboBox(
             name="preset", label="Preset", choices=list(PRESETS), tooltip=_PRESET_TIPS
         )
+        self._base_before_paper: str | None = None
         self._advanced = _advanced()
         self._config_file = FileEdit(
             name="config_file",
@@ -173,9 +174,11 @@ class TrainSettings(QWidget):
 
     def _on_preset_changed(self) -> None:
         if self.preset.value == "paper":
+            self._base_before_paper = self.base.value
             self.base.value = NONE
-        elif self.base.value == NONE and self.preset.value == "quick":
-            self.base.value = DEFAULT
+        elif self._base_before_paper and self.base.value == NONE:
+            self.base.value = self._base_before_paper
+            self._base_before_paper = None
         self.show_preset()
 
     def _show_fold(self) -> None:

@@ -65,6 +65,21 @@ def test_where_labels_do_not_tell_the_guess_does(limb):
     np.testing.assert_array_equal(turn(only_bone, lambda one: -one.image).image, image)
 
 
+def test_thin_bone_darker_than_thick_flesh_does_not_confuse(limb):
+    image, labels = limb
+    thick = np.where(labels == 2, 1.5, np.where(labels == 3, 0.5, image)).astype(np.float32)
+    assert bone_is_dark(thick, labels) is False
+    assert bone_is_dark(-thick, labels) is True
+
+
+def test_without_open_beam_the_guess_decides(limb):
+    image, labels = limb
+    known = np.where(labels == 1, 0, labels).astype(np.uint8)
+    np.testing.assert_array_equal(turn(example(image, known)).image, image)
+    np.testing.assert_array_equal(turn(example(image, known), lambda one: -one.image).image, -image)
+    np.testing.assert_array_equal(turn(example(image, labels), lambda one: -one.image).image, image)
+
+
 def test_labels_on_lead_do_not_tell(limb):
     image, labels = limb
     lead = np.zeros(labels.shape, bool)

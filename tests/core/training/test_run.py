@@ -1,15 +1,16 @@
 """Run folders: what is checked, what is saved first, and what is found again."""
 
+import contextlib
 import errno
-import json
 import math
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import tifffile
 
@@ -19,6 +20,7 @@ from napari_xnet.training.claim import claimed, is_claimed
 from napari_xnet.training.config import TrainingConfig, preset
 from napari_xnet.training.events import EpochEnd
 from napari_xnet.training.examples import Example, read_examples, write_examples
+from napari_xnet.training.execution import execute
 from napari_xnet.training.pairs import Pair
 from napari_xnet.training.run import NONE, Run, create_run, runs_folder, unfinished_runs
 
@@ -295,7 +297,31 @@ def test_an_architecture_that_does_not_fit_the_base(architecture, small_model, o
 
 def test_only_validation():
     pairs = [pair("a", part="validation"), pair("b", part="validation")]
-    refused(TrainingError, "nothing is left to train on", *pairs)
+    refused(TrainingError, "too little is left to train on", *pairs)
+
+
+def test_classes_that_only_validate_are_named():
+    def only(*classes, part):
+        labels = strokes()
+        return pair(part, labels=np.where(np.isin(labels, classes), labels, 0), part=part)
+
+    everything = only(1, 2, 3, part="validation")
+    refused(
+        TrainingError,
+        "All soft tissue and bone is for validation",
+        everything,
+        only(1, part="train"),
+    )
+    run = create(everything, only(1, 3, part="train"))
+    assert "All soft tissue is for validation: the model learns nothing about it." in (
+        run.record.notes
+    )
+
+
+def test_quick_from_scratch_is_advised_against():
+    notes = create(base="none", preset="quick").record.notes
+    assert any("Choose the preset full" in note for note in notes)
+    assert not any("preset full" in note for note in create(name="b", preset="quick").record.notes)
 
 
 def test_parts_of_pairs_are_kept():
@@ -465,19 +491,54 @@ def test_examples_are_read_as_they_were_written(tmp_path, shadow):
 # ------------------------------------------------------------------ one process at a time
 
 
+CLAIM = """
+import sys
+from pathlib import Path
+from napari_xnet.training.claim import claimed
+with claimed(Path(sys.argv[1])):
+    print("claimed", flush=True)
+    input()
+"""
+
+
 def test_a_run_that_another_process_trains_is_left_alone(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        owner = {"pid": other.pid, "started": psutil.Process(other.pid).create_time()}
-        (tmp_path / "process.json").write_text(json.dumps(owner))
-        assert is_claimed(tmp_path)
-        with pytest.raises(TrainingError, match="another process"), claimed(tmp_path):
+    run = create(folder=tmp_path)
+    assert not is_claimed(run.folder)
+    with subprocess.Popen(
+        [sys.executable, "-c", CLAIM, run.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"claimed\n"
+        assert is_claimed(run.folder)
+        assert unfinished_runs(tmp_path) == []
+        assert len(unfinished_runs(tmp_path, claimed=True)) == 1
+        with pytest.raises(TrainingError, match="another process"), claimed(run.folder):
             pass
-        assert (tmp_path / "process.json").exists()
-    assert not is_claimed(tmp_path)  # it has ended
+        other.kill()
+    assert not is_claimed(run.folder)
+    with claimed(run.folder):
+        assert is_claimed(run.folder)
+    assert not is_claimed(run.folder)
 
 
-def test_a_claim_is_given_back(tmp_path):
-    (tmp_path / "process.json").write_text("damaged")
-    with claimed(tmp_path):
-        assert json.loads((tmp_path / "process.json").read_text())["pid"] == os.getpid()
-    assert not (tmp_path / "process.json").exists()
+def test_of_many_at_once_one_gets_the_run(tmp_path):
+    held = []
+
+    def claim(_):
+        with contextlib.suppress(TrainingError), claimed(tmp_path):
+            held.append(1)
+            assert len(held) == 1
+            time.sleep(0.2)
+            held.pop()
+            return 1
+        return 0
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(claim, range(8))) >= 1
+
+
+def test_a_run_that_went_astray_is_not_offered_again(tmp_path):
+    run = create(folder=tmp_path)
+    run.update(failed="Training went astray.")
+    assert unfinished_runs(tmp_path) == []
+    with pytest.raises(TrainingError, match=r"cannot go on\. Training went astray\."):
+        execute(run)

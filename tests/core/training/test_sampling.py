@@ -147,6 +147,44 @@ def test_classes_are_evened_out():
     assert np.count_nonzero((targets == 3).any(axis=(1, 2, 3))) < with_bone
 
 
+def test_a_class_of_one_radiograph_comes_as_often_as_the_others():
+    beam_and_flesh = np.ones((200, 160), np.uint8)
+    beam_and_flesh[:100] = 2
+    with_bone = beam_and_flesh.copy()
+    with_bone[100:103, 80:83] = 3
+    many = [example(n, labels=beam_and_flesh) for n in range(9)] + [example(9, labels=with_bone)]
+    options = {"batch": 30, "steps": 2}
+    made = sampler(many, sampling=options)
+    for epoch in range(1, 4):
+        targets = np.concatenate([targets for _, targets in made.batches(epoch)])
+        assert np.count_nonzero((targets == 3).any(axis=(1, 2, 3))) >= 20
+    counts = shown(sampler(many, sampling=options | {"balance_classes": False}), [1])
+    assert counts[9] == 6
+
+
+def test_what_has_no_group_is_not_evened_out():
+    loose = [example(number) for number in range(9)]
+    counts = shown(sampler([*loose, example(9, "hip")], sampling={"batch": 5}), range(1, 3))
+    assert counts == dict.fromkeys(range(10), 2)
+    groups = [example(9, "hip"), example(10, "foot"), example(11, "foot")]
+    counts = shown(sampler([*loose, *groups], sampling={"batch": 13}), [1])
+    assert counts == {**dict.fromkeys(range(12), 1), 9: 2}
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_windows_of_any_size_lie_inside(scale):
+    labels = np.ones((120, 100), np.uint8)
+    labels[:3] = labels[:, -3:] = 2
+    augmentation = dict.fromkeys((f"{one}_probability" for one in PROBABILITIES), 0)
+    augmentation |= {"rotation_deg": 0, "shear_deg": 0, "translation": 0, "crop": [scale, scale]}
+    made = sampler([example(0, labels=labels)], augmentation=augmentation, sampling={"batch": 20})
+    _, targets = made.batch(1, 0)
+    assert (targets > 0).all()
+
+
+PROBABILITIES = ("elastic", "blur", "display", "collimator", "marker", "cutout")
+
+
 @given(
     y=st.integers(0, 99),
     x=st.integers(0, 69),

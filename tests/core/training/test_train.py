@@ -514,6 +514,17 @@ execute(Run.open(sys.argv[1]), report)
 """
 
 
+def test_an_epoch_that_a_kill_kept_out_of_the_log_comes_back(begin):
+    run = begin()
+    with pytest.raises(Cancelled):
+        execute(run, Events(stop_at=(3, 1)))
+    done = run.history()
+    run.write_log(done[:-1])
+    with pytest.raises(Cancelled):
+        execute(run, Events(stop_at=(3, 1)))
+    assert [one.epoch for one in run.history()] == [one.epoch for one in done] == [0, 1, 2]
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(begin, whole):
     run = begin()
@@ -557,6 +568,7 @@ def test_a_loss_that_is_no_number_ends_the_run(begin):
     run = begin(loss={"cross_entropy": 3e38, "jaccard": 3e38}, base="none", architecture=SMALL)
     with pytest.raises(TrainingError, match=r"went astray in epoch 1.*lower learning rate"):
         execute(run)
+    assert not Run.open(run.folder).record.can_go_on
     assert list_models() == ["default", "own"]
     assert not list(run.folder.glob("best-*"))
 
@@ -684,6 +696,18 @@ def test_as_many_labels_as_images(image, images, labels, groups, message):
     groups = groups and ["a"] * groups
     with pytest.raises(TrainingError, match=message):
         train([image] * images, [scribbles()] * labels, groups=groups)
+
+
+def test_stacks_are_trained_on_slice_by_slice(image, own_models, make_model):
+    make_model("unet").save(own_models / "own")
+    nothing = np.zeros_like(scribbles())
+    stack, painted = np.stack([image] * 3), np.stack([scribbles(), nothing, scribbles()])
+    model = train([stack, image], [painted, scribbles()], "own", config=TINY, progress=False)
+    assert model.card.summary == 'Trained on 3 radiographs, from "own".'
+    with pytest.raises(TrainingError, match=r"train\(\[image\], \[labels\]\)"):
+        train(image, scribbles(), "own", progress=False)
+    with pytest.raises(ImageError, match="the same height and width"):
+        train([stack], [painted[:2]], "own", progress=False)
 
 
 # ------------------------------------------------------------------ what the command line shows

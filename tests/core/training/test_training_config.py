@@ -164,6 +164,8 @@ def test_an_unknown_key_names_itself_and_the_known_ones(values, message, base):
         ({"loss": {"class_weights": [1, 1]}}, "loss.class_weights"),
         ({"optimiser": {"learning_rate": 0}}, "optimiser.learning_rate"),
         ({"optimiser": {"learning_rate": float("nan")}}, "optimiser.learning_rate"),
+        ({"loss": {"dice": float("inf")}}, "loss.dice"),
+        ({"augmentation": {"elastic_smoothness_px": float("inf")}}, "augmentation.elastic"),
         ({"optimiser": {"name": "sgd"}}, "optimiser.name"),
         ({"architecture": {"name": "vgg"}}, "architecture.name"),
         ({"architecture": {"name": "xnet", "kernel_size": 0}}, "architecture.kernel_size"),

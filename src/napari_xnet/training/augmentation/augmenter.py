@@ -16,7 +16,7 @@ Example = tuple[NDArray[np.float32], NDArray[np.uint8]]
 class Augmenter:
     """Cuts a patch out of a working image and changes it at random.
 
-    The same image, labels, centre and state of the generator give the same
+    The same image, labels, place and state of the generator give the same
     bits. It has no state of its own: threads can share it.
 
     Attributes
@@ -49,7 +49,7 @@ class Augmenter:
         image: NDArray[np.float32],
         labels: NDArray[np.uint8],
         rng: np.random.Generator,
-        centre: tuple[float, float] | None = None,
+        near: tuple[float, float] | None = None,
     ) -> Example:
         """Make an example.
 
@@ -60,10 +60,10 @@ class Augmenter:
         labels : ndarray of uint8, shape (H, W)
             Any values; 0 is unlabelled and 1 open beam.
         rng : numpy.random.Generator
-        centre : (float, float), optional
-            y and x in px of the image, of the middle of the window; a place
-            is drawn where the window lies inside the image if None, also
-            where nothing else is random.
+        near : (float, float), optional
+            y and x in px of the image, of what the patch is to show. Where
+            the window lies is random, but inside of the image as far as
+            possible, also if nothing else is random.
 
         Returns
         -------
@@ -76,9 +76,8 @@ class Augmenter:
         scale = 1 / self.scales[int(rng.integers(len(self.scales)))]
         if config.enabled:
             scale *= geometry.draw_scale(config, rng)
-        if centre is None:
-            shape = (image.shape[0], image.shape[1])
-            centre = geometry.draw_centre(shape, self.patch_px, scale, rng)
+        shape = (image.shape[0], image.shape[1])
+        centre = geometry.draw_centre(shape, self.patch_px, scale, rng, near)
         if not config.enabled:
             coordinates = geometry.window_coordinates(self.patch_px, centre, scale)
             return (

@@ -16,6 +16,8 @@ from napari_xnet.training.config import Augmentation
 Float = NDArray[np.float32]
 
 _STRIP_PX = 2**13
+_OFF_CENTRE = 1 / 4
+"""What a window is to show lies up to this share of its side from its middle."""
 
 
 def draw_scale(config: Augmentation, rng: np.random.Generator) -> float:
@@ -24,7 +26,11 @@ def draw_scale(config: Augmentation, rng: np.random.Generator) -> float:
 
 
 def draw_centre(
-    shape: tuple[int, int], patch_px: int, scale: float, rng: np.random.Generator
+    shape: tuple[int, int],
+    patch_px: int,
+    scale: float,
+    rng: np.random.Generator,
+    near: tuple[float, float] | None = None,
 ) -> tuple[float, float]:
     """Draw the centre of a window that lies inside an image.
 
@@ -37,6 +43,8 @@ def draw_centre(
     scale : float
         Side of the window, in sides of the patch.
     rng : numpy.random.Generator
+    near : (float, float), optional
+        y and x in px of what is to be in the window, not far from its middle.
 
     Returns
     -------
@@ -44,12 +52,18 @@ def draw_centre(
         y and x in px; the middle of the image along an axis that is shorter
         than the window.
     """
-    margin = scale * (patch_px - 1) / 2
-    y, x = (
-        rng.uniform(margin, size - 1 - margin) if size - 1 > 2 * margin else (size - 1) / 2
-        for size in shape
-    )
-    return float(y), float(x)
+    side = scale * (patch_px - 1)
+    off = rng.uniform(-_OFF_CENTRE, _OFF_CENTRE, 2) * side
+    centre = []
+    for axis, size in enumerate(shape):
+        first, last = side / 2, size - 1 - side / 2
+        if first >= last:
+            centre.append((size - 1) / 2)
+        elif near is None:
+            centre.append(rng.uniform(first, last))
+        else:
+            centre.append(float(np.clip(near[axis] + off[axis], first, last)))
+    return centre[0], centre[1]
 
 
 def draw_coordinates(
