@@ -6,7 +6,8 @@ Usage: python benchmarks/input_pipeline.py [--blocks N] [--steps N] [--precision
 The same network learns in turn a block of steps with batches as they come from
 the sampler (drawn, augmented, prefetched, as in a run) and a block with one
 batch over and over, so that what else the machine does weighs on both sides
-alike. The radiographs are the samples, fully labelled. Reported are medians
+alike. The radiographs are the samples, fully labelled, in the sizes at which the
+default model sees them. Reported are medians
 over the blocks of the time of a step, and the median of the ratios of
 neighbouring blocks: above 1 the pipeline slows training down.
 """
@@ -21,7 +22,7 @@ import numpy as np
 
 from napari_xnet.imaging import working_labels
 from napari_xnet.io.samples import NAMES, open_sample
-from napari_xnet.models import Architecture, ModelCard
+from napari_xnet.models import DEFAULT, Architecture, ModelCard, show_model
 from napari_xnet.training import TrainingConfig
 from napari_xnet.training.config import preset
 from napari_xnet.training.examples import Example
@@ -64,7 +65,11 @@ def measure(
         {"patch_px": call.patch, "sampling": {"batch": call.batch, "steps": call.steps}},
         preset("quick"),
     )
-    card = ModelCard(name="speed", architecture=Architecture(name="xnet", filters=filters))
+    card = ModelCard(
+        name="speed",
+        architecture=Architecture(name="xnet", filters=filters),
+        preprocessing=show_model(DEFAULT).preprocessing,
+    )
     trainer = Trainer(config, card, examples(card), precision=precision)
     batch = trainer.sampler.batch(1, 0)
     learn_all(trainer, [batch] * 2)  # traces the network

@@ -2,13 +2,14 @@
 
 Usage: python benchmarks/kill.py [--kills 20] [--seed S]
 
-A small network is trained on the sample radiographs, each time in a process of
-its own: first without interruption, then again and again, killed by SIGKILL at
-a moment drawn uniformly from the time that the uninterrupted run took, start
-of the program included, and resumed; every third time also the resumed process
-is killed once. The weights must have the same SHA-256 as those of the
-uninterrupted run, and each kill may cost no more than one epoch that is
-repeated. The exit code is 1 if something differs.
+A network is trained on the sample radiographs, each time in a process of its
+own: first without interruption, then again and again, killed by SIGKILL at a
+moment drawn uniformly from the time that the uninterrupted run took, start of
+the program included, and resumed; every third time also the resumed process is
+killed once. Half of the runs train a small network from random weights, half
+fine-tune the default model, with rehearsal and held to it. The weights must
+have the same SHA-256 as those of the uninterrupted run, and each kill may cost
+no more than one epoch that is repeated. The exit code is 1 if something differs.
 """
 
 import argparse
@@ -28,15 +29,17 @@ from napari_xnet.models import show_model
 from napari_xnet.training import Pair, TrainingConfig
 from napari_xnet.training.run import Run, create_run
 
-CONFIG = TrainingConfig.parse(
-    {
-        "architecture": {"name": "xnet", "filters": [8, 8, 8, 8]},
-        "patch_px": 64,
-        "sampling": {"batch": 2, "steps": 3},
-        "epochs": 12,
-        "patience": None,
-    }
-)
+SHORT = {
+    "patch_px": 64,
+    "sampling": {"batch": 2, "steps": 3},
+    "epochs": 12,
+    "patience": None,
+}
+CONFIGS = {
+    "none": SHORT | {"architecture": {"name": "xnet", "filters": [8, 8, 8, 8]}},
+    "default": SHORT | {"fine_tuning": {"rehearsal": 1.0}, "optimiser": {"learning_rate": 1e-4}},
+}
+"""Settings by the name of the base."""
 
 # A line for each step, at once on disk, tells which epochs a process began.
 CHILD = """
@@ -104,37 +107,47 @@ def main() -> None:
     call = parser.parse_args()
     rng = np.random.default_rng(call.seed)
 
-    whole = trial([])
-    print(f"uninterrupted: {whole.seconds:.1f} s, {whole.epochs} epochs, {whole.sha256[:12]}")
     done = failed = killed = 0
-    while done < call.kills:
-        moments = [float(rng.uniform(0, whole.seconds))]
-        if done % 3 == 2:
-            moments.append(float(rng.uniform(0, whole.seconds)))
-        outcome = trial(moments)
-        if not outcome.kills:
-            continue  # it was faster than the first one, and ended before
-        done += 1
-        killed += outcome.kills
-        complaints = outcome.complaints(whole)
-        failed += bool(complaints)
+    for number, base in enumerate(CONFIGS, start=1):
+        whole = trial(base, [])
         print(
-            f"{done:3}  killed after {', '.join(f'{one:.1f}' for one in moments[: outcome.kills])} "
-            f"s  {outcome.repeated} repeated  {outcome.sha256[:12]}  "
-            f"{'; '.join(complaints) or 'the same'}",
+            f"from {base}, uninterrupted: {whole.seconds:.1f} s, {whole.epochs} epochs, "
+            f"{whole.sha256[:12]}",
             flush=True,
         )
+        while done < call.kills * number // len(CONFIGS):
+            moments = [float(rng.uniform(0, whole.seconds))]
+            if done % 3 == 2:
+                moments.append(float(rng.uniform(0, whole.seconds)))
+            outcome = trial(base, moments)
+            if not outcome.kills:
+                continue  # it was faster than the first one, and ended before
+            done += 1
+            killed += outcome.kills
+            complaints = outcome.complaints(whole)
+            failed += bool(complaints)
+            after = ", ".join(f"{one:.1f}" for one in moments[: outcome.kills])
+            print(
+                f"{done:3}  killed after {after} s  {outcome.repeated} repeated  {outcome.sha256[:12]}  "
+                f"{'; '.join(complaints) or 'the same'}",
+                flush=True,
+            )
     print(f"{done} runs, {killed} kills: {done - failed} the same, {failed} different")
     sys.exit(int(failed > 0))
 
 
-def trial(moments: Sequence[float]) -> Outcome:
+def trial(base: str, moments: Sequence[float]) -> Outcome:
     """Train from the start, killed once at each moment (in s), then to the end."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         models = folder / "models"
         run = create_run(
-            "small", pairs(), CONFIG, base="none", models_folder=models, folder=folder / "runs"
+            "small",
+            pairs(),
+            TrainingConfig.parse(CONFIGS[base]),
+            base=base,
+            models_folder=models,
+            folder=folder / "runs",
         )
         kills = 0
         traces = []
