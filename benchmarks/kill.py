@@ -128,8 +128,8 @@ def main() -> None:
             failed += bool(complaints)
             after = ", ".join(f"{one:.1f}" for one in moments[: outcome.kills])
             print(
-                f"{done:3}  killed after {after} s  {outcome.repeated} repeated  {outcome.sha256[:12]}  "
-                f"{'; '.join(complaints) or 'the same'}",
+                f"{done:3}  killed after {after} s  {outcome.repeated} repeated  "
+                f"{outcome.sha256[:12]}  {'; '.join(complaints) or 'the same'}",
                 flush=True,
             )
     print(f"{done} runs, {killed} kills: {done - failed} the same, {failed} different")
