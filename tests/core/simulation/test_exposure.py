@@ -75,6 +75,49 @@ def test_signal_obeys_beer_and_lambert():
     assert 0.04 > slope[0] > slope[1] > 0.015
 
 
+CALM = {"photons_per_mm2": 1e9, "unsharpness_mm": 0.01, "scatter_per_mm": 0.0}
+
+
+def open_beam(shape=(60, 80), **options):
+    """Signal of a detector with nothing before it."""
+    empty = np.zeros(shape, np.float32)
+    exposure = Exposure(**CALM | {"heel": 0.0, "falloff": 0.0} | options)
+    return expose(Thickness({}, empty), empty + 1, exposure, 0.1, np.random.default_rng(0))
+
+
+def test_the_open_beam_is_even_but_for_heel_and_falloff():
+    assert np.ptp(open_beam()) < 0.01
+    heel = open_beam(heel=0.1)
+    assert heel[0].mean() == pytest.approx(0.9, abs=0.01)
+    assert heel[-1].mean() == pytest.approx(1.1, abs=0.01)
+    falloff = open_beam(falloff=0.08)
+    assert falloff[30, 40] == pytest.approx(1, abs=0.01)
+    corners = falloff[[0, 0, -1, -1], [0, -1, 0, -1]]
+    np.testing.assert_allclose(corners, 1 - 2 * 0.08, atol=0.01)
+
+
+def test_lines_of_a_grid_have_their_distance():
+    lines = open_beam((20, 200), grid_lines_mm=1.0).mean(axis=0)
+    spectrum = np.abs(np.fft.rfft(lines - lines.mean()))
+    assert np.argmax(spectrum) == 200 * 0.1 / 1.0
+    assert 0.01 < np.ptp(lines) < 0.05
+
+
+def test_dead_pixels_are_as_many_as_they_should_be():
+    dead = open_beam((400, 400), dead_pixels=1e-2)
+    share = (np.abs(dead - 1) > 0.2).mean()
+    assert share == pytest.approx(1e-2, rel=0.2)
+    assert not (np.abs(open_beam((400, 400)) - 1) > 0.2).any()
+
+
+def test_a_detector_is_noisy_without_beam():
+    empty = np.zeros((100, 100), np.float32)
+    exposure = Exposure(**CALM, electronic=4e-3)
+    signal = expose(Thickness({}, empty), empty, exposure, 0.1, np.random.default_rng(0))
+    assert (signal >= 0).all()
+    assert signal[signal > 0].std() == pytest.approx(4e-3 * np.sqrt(1 - 2 / np.pi), rel=0.1)
+
+
 def test_few_photons_are_grainy_and_thick_parts_are_exposed_longer():
     flat = np.full((80, 80), 50.0, np.float32)
     for deep in (flat, 3 * flat):

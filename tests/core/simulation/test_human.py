@@ -56,6 +56,28 @@ def test_bones_lie_in_the_flesh_and_the_source_far_away(region: str) -> None:
         assert source_mm == at.source_mm  # no body was so deep that it had to move away
 
 
+def test_joints_move_within_their_range_only() -> None:
+    model = skeleton._model()
+    for name, region in human.REGIONS.items():
+        for joint, (low, high) in region.joints_rad.items():
+            first, last = model.jnt_range[model.joint(joint).id]
+            assert low < high, (name, joint)
+            assert low < last, (name, joint)
+            assert high > first, (name, joint)
+    over = skeleton.pose({"elbow_flexion_r": 9.0}).bones["ulna_r"]
+    full = skeleton.pose({"elbow_flexion_r": model.joint("elbow_flexion_r").range[1]})
+    np.testing.assert_allclose(over.rotation, full.bones["ulna_r"].rotation)
+
+
+def test_a_bent_elbow_turns_the_forearm() -> None:
+    straight, bent = (skeleton.pose({"elbow_flexion_r": angle}) for angle in (0.0, 1.0))
+    for body in (straight, bent):
+        near, far = body.bones["humerus_r"].ends_mm()
+        assert far[2] < near[2]
+    turn = straight.bones["ulna_r"].rotation.T @ bent.bones["ulna_r"].rotation
+    assert np.arccos((np.trace(turn) - 1) / 2) == pytest.approx(1.0, abs=0.02)
+
+
 def test_bones_that_are_known_by_number_lie_where_they_are_looked_for() -> None:
     """Their numbers are those that trimesh gives to the pieces of a mesh."""
     body = skeleton.pose({})
