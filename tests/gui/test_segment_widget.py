@@ -23,7 +23,7 @@ def labels_of(viewer) -> list[Labels]:
 
 
 def test_without_an_image_the_dock_says_what_to_do(viewer, dock):
-    assert dock.status == "No image open: File > Open Sample > XNet."
+    assert dock.status == "No image open: File > Open, or File > Open Sample > XNet."
     assert not dock["run"].enabled
 
     viewer.add_image(np.zeros((20, 20)))

@@ -11,7 +11,7 @@ import tifffile
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog
 
 from napari_xnet import list_models
 from napari_xnet.engine import training_engine
@@ -215,9 +215,16 @@ def test_keys_choose_the_class_and_strokes_are_counted(viewer, dock, wait_until,
     assert [int((labels.data == value).sum()) > 100 for value in (1, 2, 3)] == [True] * 3
     wait_until(lambda: dock["advice"].value == "", 10)
 
-    labels.mode = "erase"
-    press(viewer, "2")
-    assert (labels.mode, labels.selected_label) == ("paint", 2)
+    for mode in ("erase", "fill"):
+        labels.mode = mode
+        press(viewer, "2")
+        assert (labels.mode, labels.selected_label) == ("paint", 2)
+        assert "<3> for bone" in labels.help
+    press(viewer, "e")
+    assert labels.mode == "erase"
+    labels.mode = "polygon"
+    press(viewer, "1")
+    assert (labels.mode, labels.selected_label) == ("polygon", 1)
 
     # In other layers, and when the dock is closed, napari's own keys are there.
     image.mode = "transform"
@@ -229,6 +236,64 @@ def test_keys_choose_the_class_and_strokes_are_counted(viewer, dock, wait_until,
     labels.selected_label = 3
     press(viewer, "1")
     assert (labels.mode, labels.selected_label) == ("erase", 3)
+
+
+def test_one_paints_on_what_one_sees(viewer, dock, open_dock, wait_until, hand):
+    images = [viewer.add_image(hand[::step], name=f"hand {step}") for step in (1, -1, 1)]
+    table = dock.widget._table
+    wait_until(lambda: table.rowCount() == 3, 5)
+    first = table.visualRect(table.model().index(0, 0)).center()
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=first)
+    assert viewer.layers.selection.active is images[0]
+    assert [image.visible for image in images] == [True, False, False]
+
+    viewer.layers.selection.active = images[1]  # in napari's own list: nothing is hidden
+    wait_until(lambda: table.current_image() is images[1], 5)
+    assert images[0].visible
+    dock.click("new_labels")
+    wait_until(lambda: len(viewer.layers) == 4)
+    labels = viewer.layers.selection.active
+    assert labels.name == "hand -1_labels"
+    assert [image.visible for image in images] == [False, True, False]
+    segment = open_dock()
+    viewer.layers.selection.active = images[2]
+    assert segment["image"].value is images[2]
+    viewer.layers.selection.active = labels
+    assert segment["image"].value is images[1]
+
+    wait_until(lambda: table.labels_of(images[1]) is labels, 5)
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=first)
+    assert not labels.visible
+    QTest.keyClick(table, Qt.Key.Key_Down)
+    assert labels.visible
+    assert viewer.layers.selection.active is labels
+    viewer.canvas.grid.enabled = True
+    QTest.keyClick(table, Qt.Key.Key_Down)
+    assert [image.visible for image in images] == [False, True, True]
+
+
+def test_docks_that_do_not_fit_lie_behind_tabs(viewer, dock, open_dock, wait_until):
+    viewer.window.resize(1280, 700)
+    other = open_dock()
+    window = viewer.window._qt_window
+    wait_until(lambda: bool(window.tabifiedDockWidgets(docked(dock.widget))), 5)
+    assert window.tabifiedDockWidgets(docked(dock.widget)) == [docked(other.widget.native)]
+
+
+def docked(widget):
+    while not isinstance(widget, QDockWidget):
+        widget = widget.parent()
+    return widget
+
+
+def test_what_training_says_stays_in_the_dock(viewer, dock, configure, wait_until, hand):
+    viewer.add_image(hand, name="hand")
+    labels = viewer.add_labels(np.zeros(hand.shape, np.uint8), name="hand_labels")
+    labels.data[:20], labels.data[40:60] = 1, 2
+    labels.refresh()
+    wait_until(lambda: "No bone is painted" in dock["advice"].value, 10)
+    status = finish(dock, wait_until)
+    assert "No bone is painted anywhere: the model learns nothing about it." in status
 
 
 def test_train_then_segment_has_the_model_selected(
@@ -244,6 +309,7 @@ def test_train_then_segment_has_the_model_selected(
     assert list_models() == ["default", "my model"]
     assert segment["model"].value == "my model"
     assert status.startswith("my model: accuracy 0.")
+    assert "(before: 0." in status
     assert str(runs_folder() / "my model") in status
     assert '"my model" is ready in Segment radiograph.' in notifications
     assert [layer.name for layer in viewer.layers] == ["hand", "hand_labels"]
@@ -255,10 +321,13 @@ def test_train_then_segment_has_the_model_selected(
     assert len(losses) == 2
     assert not dock["resume"].enabled
 
+    # What is refused wipes no curves, and why stands where it stays.
     dock["model_name"].value = "my model"
     dock.click("start")
     wait_until(lambda: not dock.is_running)
     assert 'There is a model "my model" already' in notifications[-1]
+    assert dock.status == f"Not trained: {notifications[-1]}"
+    assert dock.widget.findChild(RunView).curve("loss")[0] == [1, 2]
 
     viewer.window.remove_dock_widget(segment.widget.native)
     assert open_dock()["model"].value == "my model"
@@ -303,7 +372,7 @@ def test_stop_and_keep_saves_the_best_so_far(viewer, dock, configure, pair, wait
     configure(epochs=2000)
     dock.click("start")
     wait_until(lambda: has_epoch(dock))
-    assert "Epoch" in dock.status
+    assert "my model: epoch" in dock.status
     assert "CPU" in dock.status
     assert dock["stop"].enabled
     dock.click("stop")
@@ -391,7 +460,7 @@ def test_one_class_only_is_refused(viewer, dock, configure, wait_until, hand, no
     finish(dock, wait_until)
     assert len(notifications) == 1
     assert notifications[0].startswith("Only open beam is painted")
-    assert dock.status == "Not trained."
+    assert dock.status == f"Not trained: {notifications[0]}"
     assert labels in viewer.layers
 
 
@@ -534,5 +603,6 @@ def test_killed_engine_gives_one_message_and_the_run_can_be_resumed(
     wait_until(lambda: not dock.is_running, 20)
     assert len(notifications) == 1
     assert "The engine" in notifications[0]
-    assert dock.status == "Not trained. Resume… goes on from the last epoch."
+    assert dock.status.startswith("Not trained: The engine")
+    assert dock.status.endswith(" Resume… goes on from the last epoch.")
     wait_until(lambda: dock["resume"].enabled, 5)

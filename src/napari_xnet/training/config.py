@@ -115,7 +115,9 @@ class Augmentation(_Part):
         default=0.3, description="Logarithm, unsharp mask or local contrast."
     )
     collimator_probability: _Share = Field(
-        default=0.1, description="Straight dark edges; what they cover is open beam."
+        default=0.1,
+        description="Straight edges, beyond them all dark or all bright; what they cover is open "
+        "beam where most of the patch is painted.",
     )
     marker_probability: _Share = Field(
         default=0.1, description="A small bright mark in the open beam."

@@ -76,7 +76,6 @@ class Curves(QWidget):
         for column, plot in enumerate(self._plots.values()):
             layout.addWidget(plot, 1, column)
             layout.setColumnStretch(column, 1)
-        self._plots["dice"].setYRange(0, 1, padding=0.08)
         self.setFixedHeight(_HEIGHT_PX + self._legend.sizeHint().height())
         self._colour()
         viewer.events.theme.connect(self._colour)
@@ -113,11 +112,15 @@ class Curves(QWidget):
     def _draw(self) -> None:
         for field, line in self._lines.items():
             line.setData(*self.values(field))
+        scores = [value for field in ("dice", "val_dice") for value in self.values(field)[1]]
+        low = min([0.9, *(math.floor(10 * score) / 10 for score in scores)])
+        self._plots["dice"].setYRange(low, 1, padding=0.08)
         last = max([1, *(one.epoch for one in self._history)])
         for plot in self._plots.values():
             plot.setXRange(0, last)
             # Whole epochs, and not so many that the numbers touch.
-            plot.getAxis("bottom").setTickSpacing(major=math.ceil(last / _TICKS), minor=last)
+            spacing = math.ceil(last / _TICKS)
+            plot.getAxis("bottom").setTickSpacing(major=spacing, minor=spacing)
 
     def _colour(self) -> None:
         if self._life.ended:

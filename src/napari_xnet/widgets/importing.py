@@ -36,9 +36,9 @@ def convention_menu(parent: QWidget, choose: Callable[[str], None]) -> QMenu:
     return menu
 
 
-def ask_for_mask(parent: QWidget) -> Path | None:
-    """Let the user choose a file; None if they would rather not."""
-    chosen, _ = QFileDialog.getOpenFileName(parent, "Import labels", "", _FILTER)
+def ask_for_mask(parent: QWidget, folder: Path) -> Path | None:
+    """Let the user choose a file, first in some folder; None if they would rather not."""
+    chosen, _ = QFileDialog.getOpenFileName(parent, "Import labels", str(folder), _FILTER)
     return Path(chosen) if chosen else None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,12 @@ _STRIP_BYTES = 2**26
 
 Index = tuple[int, ...]
 """Position of a radiograph along the leading axes of its layer; () if there are none."""
+
+
+def folder_of(layer: Layer) -> Path:
+    """Folder of the file that a layer was read from, for dialogs; the current one if none was."""
+    path = layer.source.path
+    return Path(path).parent if path else Path()
 
 
 @dataclass(frozen=True)

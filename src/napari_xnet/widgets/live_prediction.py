@@ -148,9 +148,10 @@ class LivePrediction(QObject):
                 self._viewer.layers.remove(layer)
 
     def _target(self) -> tuple[Image, Index] | None:
-        """Return the image of the selected layer, else the topmost one, as far as it is shown."""
+        """Return the image of the selected layer or row, else the topmost one that is shown."""
         images = [one for one in layers.radiograph_layers(self._viewer) if one.visible]
-        chosen = self._table.image_of(self._viewer.layers.selection.active)
+        active = self._viewer.layers.selection.active
+        chosen = self._table.image_of(active) or self._table.current_image()
         image = chosen if chosen in images else (images[-1] if images else None)
         return (image, layers.shown_index(image, self._viewer.dims.point)) if image else None
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _BRUSH = 1 / 60
 """Diameter of the brush, of the long side of the radiograph."""
+_HELP = ", ".join(
+    [f"use <{one.value}> for {one.name}" for one in tissue.CLASSES]
+    + ["<E> to erase", "<4> to fill", "<Ctrl+Z> to undo", "hold <space> to move"]
+)
 
 
 def add_painting(viewer: "Viewer", image: Image, labels: NDArray[np.uint8] | None = None) -> Labels:
@@ -69,7 +73,7 @@ def start_painting(viewer: "Viewer", layer: Labels) -> None:
 
 
 class ClassKeys:
-    """Keys 1, 2 and 3 select the class in every tissue Labels layer of a viewer.
+    """Keys 1, 2 and 3 select brush and class in every tissue Labels layer of a viewer.
 
     They are bound to those layers, not to the viewer: in all other layers
     napari's own keys stay.
@@ -92,6 +96,7 @@ class ClassKeys:
             for key, action in list(layer.keymap.items()):
                 if action in _SELECT.values():
                     layer.bind_key(key, None)
+            layer.events.mode.disconnect(_explain)
 
     def _on_inserted(self, event: Event) -> None:
         bind_class_keys(event.value)
@@ -102,12 +107,20 @@ def bind_class_keys(layer: Layer) -> None:
     if painted.is_tissue(layer):
         for value, select in _SELECT.items():
             layer.bind_key(str(value), select, overwrite=True)
+        # After napari, whose help names the keys as they are elsewhere.
+        layer.events.mode.connect(_explain, position="last")
+        layer.help = _HELP
+
+
+def _explain(event: Event) -> None:
+    event.source.help = _HELP
 
 
 def _selecting(value: int) -> Callable[[Labels], None]:
     def select(layer: Labels) -> None:
         layer.selected_label = value
-        if layer.mode not in ("fill", "polygon"):
+        # A slip to the key beside must not make the next stroke flood the radiograph.
+        if layer.mode != "polygon":
             layer.mode = "paint"
 
     return select

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 _IMAGE, _LABELS, _GROUP, _FIRST_CLASS = 0, 1, 2, 3
 _NONE = "none"
 _DEBOUNCE_MS = 300
-_ROW_PX, _ROWS = 24, (3, 6)
-_CLASS_PX, _GROUP_PX, _LABELS_PX = 38, 50, 64
+_ROW_PX, _ROWS = 24, (3, 8)
+_CLASS_PX, _GROUP_PX, _LABELS_PX = 36, 46, 58
 
 _Amounts = dict[str, Amount | None]
 """By id of the layer; None where they cannot be counted."""
 
-NO_IMAGE = "No image open: File > Open Sample > XNet."
+NO_IMAGE = "No image open: File > Open, or File > Open Sample > XNet."
 NO_PAINT = "Nothing is painted: press New labels layer, choose a class with 1, 2, 3, and paint."
 
 
@@ -84,6 +84,7 @@ class PairsTable(QTableWidget):
         self._counting = False
         self._filling = False
         self._row_is_due = False
+        self._following = False
         self._life = Lifetime(self)
 
         self._set_up_header()
@@ -99,6 +100,7 @@ class PairsTable(QTableWidget):
         self._refill_soon = self._timer(0, self._refill)
         self._count_soon = self._timer(_DEBOUNCE_MS, self._count)
         self.itemChanged.connect(self._on_item_changed)
+        self.currentCellChanged.connect(self._on_row_chosen)
         events = viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removed.connect(self._on_layers_changed)
@@ -140,6 +142,21 @@ class PairsTable(QTableWidget):
         self._chosen[str(image.unique_id)] = str(labels.unique_id) if labels else None
         self._unused.discard(str(image.unique_id))
         self._refill()
+
+    def show_alone(self, image: Image) -> None:
+        """Hide the other radiographs and their labels: one would paint on what lies on top.
+
+        In the grid they lie side by side and stay.
+        """
+        labels = self._labels.get(image)
+        if not self._viewer.canvas.grid.enabled:
+            for other, its_labels in self._labels.items():
+                for layer in (other, its_labels):
+                    if layer is not None and layer not in (image, labels):
+                        layer.visible = False
+        for layer in (image, labels):
+            if layer is not None:
+                layer.visible = True
 
     def advice(self) -> str:
         """Say what is missing, and what to do about it; "" if nothing is."""
@@ -262,7 +279,17 @@ class PairsTable(QTableWidget):
     def _go_to(self, image: Image) -> None:
         row = self._images.index(image)
         if row != self.currentRow():
+            self._following = True
             self.selectRow(row)
+            self._following = False
+
+    def _on_row_chosen(self, row: int, _: int, before: int, __: int) -> None:
+        """Show the radiograph of a row that the user went to."""
+        chosen = row != before and 0 <= row < len(self._images)
+        if chosen and not (self._following or self._filling or self._life.ended):
+            image = self._images[row]
+            self.show_alone(image)
+            self._viewer.layers.selection.active = self._labels.get(image) or image
 
     def _show_row(self, row: int, image: Image, layer: Labels | None) -> None:
         use = self._item(row, _IMAGE, image.name, image.name)

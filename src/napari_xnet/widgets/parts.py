@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from magicgui.widgets import Container, Label
-from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QWidget
+
+_OURS = "napari_xnet"
 
 
 class Lifetime:
@@ -44,6 +46,49 @@ def text_line(name: str) -> Label:
     line.native.setWordWrap(True)
     line.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
     return line
+
+
+def keep_place(widget: QWidget) -> None:
+    """Let what is below stay where it is while a widget is hidden."""
+    policy = widget.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)
+    widget.setSizePolicy(policy)
+
+
+def give_room(widget: QWidget) -> None:
+    """Soon, put the dock of a widget behind tabs with our others, if they are too high together."""
+    widget.setProperty(_OURS, True)
+    life = Lifetime(widget)
+    QTimer.singleShot(0, lambda: None if life.ended else _tabify(widget))
+
+
+def _tabify(widget: QWidget) -> None:
+    dock = _dock_of(widget)
+    window = dock.parent() if dock else None
+    if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
+        return
+    area = window.dockWidgetArea(dock)
+    others = [
+        (other, part)
+        for part in window.findChildren(QWidget)
+        if part is not widget
+        and part.property(_OURS)
+        and (other := _dock_of(part)) is not None
+        and other.isVisible()
+        and not other.isFloating()
+        and window.dockWidgetArea(other) == area
+    ]
+    needed = sum(one.sizeHint().height() for one in (widget, *(part for _, part in others)))
+    if others and needed > window.centralWidget().height():
+        window.tabifyDockWidget(others[-1][0], dock)
+        dock.raise_()
+
+
+def _dock_of(widget: QWidget) -> QDockWidget | None:
+    parent = widget.parent()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parent()
+    return parent
 
 
 def keep_wheel_for_scrolling(widget: QWidget) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Mosaic = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Nine images and their labels, each side by side."""
 
+_SHOW, _GO_BACK = "Preview augmentation", "Back to the radiograph"
 _SIDE = 3
 """Examples in a row, and rows."""
 _GAP_PX = 2
@@ -78,7 +79,7 @@ class Preview:
     def __init__(self, dock: QWidget, viewer: "Viewer", make_job: Callable[[], PreviewJob]) -> None:
         self.button = PushButton(
             name="preview",
-            label="Preview augmentation",
+            label=_SHOW,
             tooltip="Show nine random variants of the selected pair, as training will see them. "
             "Press again to go back.",
         )
@@ -96,6 +97,7 @@ class Preview:
         self._shown.hide()
 
     def _toggle(self) -> None:
+        self.button.text = _GO_BACK if self.button.value else _SHOW
         if not self.button.value:
             self.hide()
             return

@@ -1,6 +1,7 @@
 """How a training run is doing: progress, a line of text and the curves."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import ProgressBar
@@ -32,8 +33,11 @@ class RunView(QWidget):
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__()
         self._viewer = viewer
+        self._name = ""
         self._device = ""
         self._farewell = ""
+        self._text = ""
+        self._notes: list[str] = []
         self._curves: Curves | None = None
         self._bar = ProgressBar(name="progress", label=" ", value=0, max=1)
         self._bar.native.setVisible(False)
@@ -54,19 +58,22 @@ class RunView(QWidget):
         """The epochs that the curves show."""
         return list(self._curves.history) if self._curves else []
 
+    def greet(self, text: str) -> None:
+        """Say something as long as there is nothing else to say."""
+        if not self._text:
+            self._status.value = text
+
     def begin(self) -> None:
-        """Forget the run before; another one is being prepared."""
+        """Say that a run is being prepared; the curves of the one before stay until it begins."""
         self._device = self._farewell = ""
-        if self._curves:
-            self._curves.set_history([])
+        self._notes = []
         self._bar.native.setVisible(True)
         self.show_progress(Progress("Starting…"))
 
     def show_run(self, run: Run) -> None:
         """Show the curves, with the epochs that the run already has."""
-        curves = self._shown_curves()
-        if not curves.history:
-            curves.set_history(run.history())
+        self._name = run.record.name
+        self._shown_curves().set_history(run.history())
 
     def show_epoch(self, epoch: EpochEnd) -> None:
         """Add an epoch to the curves."""
@@ -81,22 +88,35 @@ class RunView(QWidget):
         elif isinstance(step := news.detail, Step):
             known = math.isfinite(step.seconds_left)
             left = f"{_duration(step.seconds_left)} left, " if known else ""
-            text = f"Epoch {step.epoch} of {step.epochs}, {left}{self._device}"
-        self._status.value = self._farewell or text
+            text = f"{self._name}: epoch {step.epoch} of {step.epochs}, {left}{self._device}"
+        self._say(self._farewell or text)
         show_share(self._bar, news)
+
+    def show_note(self, text: str) -> None:
+        """Keep a note below the text: popups go away."""
+        if text not in self._notes:
+            self._notes.append(text)
+            self._say(self._text)
 
     def say_until_the_end(self, text: str) -> None:
         """Say that the run is about to end, and why, whatever it still reports."""
-        self._farewell = self._status.value = text
+        self._farewell = text
+        self._say(text)
 
     def end(self, outcome: Summary | str) -> None:
         """Show what came of the run: its model, or a sentence."""
         self._bar.native.setVisible(False)
-        self._status.value = outcome if isinstance(outcome, str) else _describe(outcome)
+        if isinstance(outcome, Summary):
+            outcome = _describe(outcome, self.history)
+        self._say(outcome)
 
     def curve(self, field: str) -> tuple[list[int], list[float]]:
         """Return epochs and values of a curve, see `Curves.values`."""
         return self._curves.values(field) if self._curves else ([], [])
+
+    def _say(self, text: str) -> None:
+        self._text = text
+        self._status.value = "\n".join([text, *self._notes])
 
     def _shown_curves(self) -> Curves:
         if self._curves is None:
@@ -108,13 +128,16 @@ class RunView(QWidget):
         return self._curves
 
 
-def _describe(summary: Summary) -> str:
-    """Sentences on a model and how good it is."""
-    percent = {
-        text: summary.metrics.get(key, math.nan)
-        for text, key in (("accuracy", "val_accuracy"), ("Dice", "val_dice"))
-    }
-    known = [f"{text} {value:.3f}" for text, value in percent.items() if math.isfinite(value)]
+def _describe(summary: Summary, history: Sequence[EpochEnd]) -> str:
+    """Sentences on a model and how good it is, and was before."""
+    base = next((one for one in history if one.epoch == 0), None)
+    known = []
+    for text, key in (("accuracy", "val_accuracy"), ("Dice", "val_dice")):
+        value = summary.metrics.get(key, math.nan)
+        before = getattr(base, key) if base else math.nan
+        if math.isfinite(value):
+            was = f" (before: {before:.3f})" if math.isfinite(before) else ""
+            known.append(f"{text} {value:.3f}{was}")
     quality = f"{', '.join(known)} on what was kept aside" if known else "no validation"
     epochs = f"{summary.epochs} epoch{'s' if summary.epochs != 1 else ''}"
     return (

@@ -13,6 +13,7 @@ from magicgui.widgets import (
     PushButton,
     SpinBox,
 )
+from napari.layers import Labels
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog
 
@@ -22,9 +23,9 @@ from napari_xnet.errors import Cancelled, XNetError
 from napari_xnet.inference import SIZE_RANGE_PX, Options
 from napari_xnet.io.labels import write_labels_layer
 from napari_xnet.models import DEFAULT, POLARITIES, find_model, list_models, show_model
-from napari_xnet.widgets import layers, memory, segment_job
+from napari_xnet.widgets import layers, memory, painted, segment_job
 from napari_xnet.widgets.model_events import model_events
-from napari_xnet.widgets.parts import row, text_line
+from napari_xnet.widgets.parts import give_room, row, text_line
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.segment_job import SegmentJob, SegmentResult
 from napari_xnet.widgets.task import Task, show_failure, show_share
@@ -168,6 +169,7 @@ class SegmentWidget(Container[Any]):
         model_events.trained.connect(self._on_model_trained)
         self._refresh()
         self._warm_up()
+        give_room(self.native)
 
     def run(self) -> None:
         """Segment the chosen image."""
@@ -195,8 +197,9 @@ class SegmentWidget(Container[Any]):
         if layer is None:
             show_info("There is no Labels layer to save: press Segment first.")
             return
+        place = layers.folder_of(self._image.value or layer) / f"{layer.name}.tif"
         path, _ = QFileDialog.getSaveFileName(
-            self.native, "Save labels", f"{layer.name}.tif", "TIFF (*.tif *.tiff)"
+            self.native, "Save labels", str(place), "TIFF (*.tif *.tiff)"
         )
         if path:
             try:
@@ -288,8 +291,9 @@ class SegmentWidget(Container[Any]):
 
     def _on_layer_selected(self) -> None:
         active = self._viewer.layers.selection.active
-        if active in self._image.choices:
-            self._image.value = active
+        for image in self._image.choices:
+            if active == image or (isinstance(active, Labels) and painted.paints(active, image)):
+                self._image.value = image
 
     def _on_model_trained(self, name: str) -> None:
         if self._task.dock_ended:
@@ -307,6 +311,6 @@ class SegmentWidget(Container[Any]):
         self._cancel_button.enabled = running
         self._progress.visible = running
         if layer is None and not running:
-            self._status.value = "No image open: File > Open Sample > XNet."
+            self._status.value = "No image open: File > Open, or File > Open Sample > XNet."
         elif self._status.value.startswith("No image"):
             self._status.value = ""

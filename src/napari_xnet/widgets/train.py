@@ -9,7 +9,7 @@ import numpy as np
 from magicgui.widgets import PushButton
 from napari.layers import Image
 from napari.qt.threading import thread_worker
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error, show_info, show_warning
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QPoint, QSize, Qt, QTimer
@@ -27,7 +27,7 @@ from napari_xnet.widgets.curves import warm_up_curves
 from napari_xnet.widgets.live_prediction import LivePrediction
 from napari_xnet.widgets.painted import Painted
 from napari_xnet.widgets.pairs_table import NO_IMAGE, PairsTable
-from napari_xnet.widgets.parts import row, text_line
+from napari_xnet.widgets.parts import give_room, keep_place, row, text_line
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.preview import Preview, PreviewJob
 from napari_xnet.widgets.run_view import RunView
@@ -66,6 +66,7 @@ class TrainWidget(QScrollArea):
 
         self._table = PairsTable(napari_viewer)
         self._advice = text_line("advice")
+        keep_place(self._advice.native)
         self._new_button = PushButton(
             name="new_labels",
             label="New labels layer",
@@ -117,6 +118,7 @@ class TrainWidget(QScrollArea):
         self._refresh()
         self._look_for_runs()
         self._warm_up()
+        give_room(self)
 
     def new_labels(self) -> None:
         """Make a Labels layer to paint on for the image of the current row, or select it."""
@@ -135,6 +137,7 @@ class TrainWidget(QScrollArea):
             with no_garbage_collection():
                 labels = painting.add_painting(self._viewer, image)
             self._table.choose(image, labels)
+        self._table.show_alone(image)
         painting.start_painting(self._viewer, labels)
 
     def import_labels(self) -> None:
@@ -152,7 +155,7 @@ class TrainWidget(QScrollArea):
         try:
             job = self._job()
         except XNetError as error:
-            show_error(str(error))
+            show_warning(str(error))
             return
         self._begin(functools.partial(train_job.prepare, job))
 
@@ -199,6 +202,8 @@ class TrainWidget(QScrollArea):
         return bool(super().event(event))
 
     def _close(self) -> None:
+        if self._task.is_running:
+            show_info("Training was cancelled: Train XNet > Resume… goes on from the last epoch.")
         self.cancel()
         self._live.stop()
         self._preview.hide()
@@ -295,6 +300,7 @@ class TrainWidget(QScrollArea):
                 self._live.show(prediction)
             case Note(text):
                 show_info(text)
+                self._run_view.show_note(text)
             case Started():
                 self._run_view.show_progress(news)
                 self._live.start()
@@ -325,12 +331,12 @@ class TrainWidget(QScrollArea):
     def _show_failure(self, error: Exception | None) -> None:
         can_go_on = self._run and Run.open(self._run.folder).record.can_go_on
         kept = " Resume… goes on from the last epoch." if can_go_on else ""
-        cancelled = isinstance(error, Cancelled)
-        self._run_view.end(f"{'Cancelled' if cancelled else 'Not trained'}.{kept}")
+        why = f"Not trained: {error}" if isinstance(error, XNetError) else "Not trained."
+        self._run_view.end(f"{'Cancelled.' if isinstance(error, Cancelled) else why}{kept}")
         show_failure(error, "There is not enough memory for this: train on fewer pairs at once.")
 
     def _import_mask(self, image: Image, convention: str) -> None:
-        path = importing.ask_for_mask(self)
+        path = importing.ask_for_mask(self, layers.folder_of(image))
         if path is None or image not in self._viewer.layers:
             return
         shape = layers.Radiographs.of(image).shape
@@ -348,6 +354,7 @@ class TrainWidget(QScrollArea):
             with no_garbage_collection():
                 layer = painting.add_painting(self._viewer, image, labels)
             self._table.choose(image, layer)
+            self._table.show_alone(image)
         else:
             show_failure(error, "There is not enough memory to read this mask.")
 
@@ -357,9 +364,14 @@ class TrainWidget(QScrollArea):
         worker.start()
 
     def _on_runs(self, runs: Sequence[Run]) -> None:
-        if not self._task.dock_ended:
-            self._unfinished = list(runs)
-            self._refresh()
+        if self._task.dock_ended:
+            return
+        self._unfinished = list(runs)
+        if len(runs) == 1:
+            self._run_view.greet(f'"{runs[0].record.name}" was interrupted: Resume… goes on.')
+        elif runs:
+            self._run_view.greet(f"{len(runs)} trainings were interrupted: Resume… lists them.")
+        self._refresh()
 
     def _on_models_folder_changed(self) -> None:
         if not self._task.dock_ended:
@@ -371,7 +383,7 @@ class TrainWidget(QScrollArea):
         running = self._task.is_running
         advice = self._table.advice()
         self._advice.value = advice
-        self._advice.native.setVisible(bool(advice))
+        self._advice.native.setVisible(bool(advice) and not running)
         warning = get_theme(self._viewer.theme).warning.as_hex()
         self._advice.native.setStyleSheet(f"color: {warning}")
         self._new_button.enabled = self._table.current_image() is not None
