@@ -272,6 +272,27 @@ def test_one_paints_on_what_one_sees(viewer, dock, open_dock, wait_until, hand):
     assert [image.visible for image in images] == [False, True, True]
 
 
+def test_names_are_told_apart_and_the_whole_radiograph_is_shown(viewer, dock, wait_until):
+    shapes = {"normal-elbow-lateral": (400, 100), "normal-wrist-lateral": (400, 100)}
+    shapes["normal-elbow-ap"] = (90, 700)
+    for name, shape in shapes.items():
+        viewer.add_image(np.zeros(shape), name=name)
+    table = dock.widget._table
+    wait_until(lambda: table.rowCount() == 3, 5)
+    shown = [table.item(row, 0).text() for row in range(3)]
+    assert shown == ["…elbow-lateral", "…wrist-lateral", "…elbow-ap"]
+    assert table.item(0, 0).toolTip() == "normal-elbow-lateral"
+    camera = viewer.scene.camera
+    table.setCurrentCell(0, 0)
+    tall = (camera.zoom, camera.center)
+    camera.zoom *= 2
+    table.setCurrentCell(1, 0)
+    assert camera.zoom == 2 * tall[0]
+    table.setCurrentCell(2, 0)
+    assert camera.zoom < 2 * tall[0]
+    np.testing.assert_allclose(camera.center[-2:], (44.5, 349.5))
+
+
 def test_docks_that_do_not_fit_lie_behind_tabs(viewer, dock, open_dock, wait_until):
     viewer.window.resize(1280, 700)
     other = open_dock()

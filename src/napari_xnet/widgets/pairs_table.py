@@ -1,10 +1,12 @@
 """The table of pairs in *Train XNet*: which labels go with which radiograph."""
 
 import functools
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Labels
 from napari.qt.threading import thread_worker
 from napari.utils.events import Event
@@ -32,7 +34,7 @@ _IMAGE, _LABELS, _GROUP, _FIRST_CLASS = 0, 1, 2, 3
 _NONE = "none"
 _DEBOUNCE_MS = 300
 _ROW_PX, _ROWS = 24, (3, 8)
-_CLASS_PX, _GROUP_PX, _LABELS_PX = 36, 46, 58
+_CLASS_PX, _GROUP_PX, _LABELS_PX = 36, 46, 52
 
 _Amounts = dict[str, Amount | None]
 """By id of the layer; None where they cannot be counted."""
@@ -93,7 +95,7 @@ class PairsTable(QTableWidget):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.setWordWrap(False)
         self.setTabKeyNavigation(False)
 
@@ -269,8 +271,9 @@ class PairsTable(QTableWidget):
             if self.rowCount() != len(self._images):
                 self.setRowCount(len(self._images))
                 self.updateGeometry()
-            for row, image in enumerate(self._images):
-                self._show_row(row, image, self._labels[image])
+            names = _shortened([image.name for image in self._images])
+            for row, (image, name) in enumerate(zip(self._images, names, strict=True)):
+                self._show_row(row, name, image, self._labels[image])
             if current in self._images:
                 self._go_to(current)
         finally:
@@ -290,9 +293,12 @@ class PairsTable(QTableWidget):
             image = self._images[row]
             self.show_alone(image)
             self._viewer.layers.selection.active = self._labels.get(image) or image
+            # Those of one size are compared more easily if the view stays.
+            if not 0 <= before < len(self._images) or not _lie_alike(image, self._images[before]):
+                self._viewer.reset_view(layers=[image], reset_camera_angle=False)
 
-    def _show_row(self, row: int, image: Image, layer: Labels | None) -> None:
-        use = self._item(row, _IMAGE, image.name, image.name)
+    def _show_row(self, row: int, short_name: str, image: Image, layer: Labels | None) -> None:
+        use = self._item(row, _IMAGE, short_name, image.name)
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         used = layer is not None and str(image.unique_id) not in self._unused
         use.setFlags(flags | Qt.ItemFlag.ItemIsUserCheckable if layer else flags)
@@ -437,6 +443,19 @@ class _LabelsDelegate(QStyledItemDelegate):
         self.commitData.emit(combo)
         self.closeEditor.emit(combo)
         self._table.choose(image, combo.currentData())
+
+
+def _lie_alike(image: Image, other: Image) -> bool:
+    mine, its = image.extent.world, other.extent.world
+    return mine.shape == its.shape and np.allclose(mine, its)
+
+
+def _shortened(names: Sequence[str]) -> list[str]:
+    """Names without the words at their beginning that all have: there is little room."""
+    words = [re.findall(r"[^\W_]*[\W_]*", name) for name in names]
+    alike = [len(set(column)) == 1 for column in zip(*words, strict=False)]
+    shared = alike.index(False) if False in alike else 0
+    return ["…" * bool(shared) + "".join(one[shared:]) for one in words]
 
 
 @thread_worker
