@@ -299,6 +299,9 @@ def test_docks_that_do_not_fit_lie_behind_tabs(viewer, dock, open_dock, wait_unt
     window = viewer.window._qt_window
     wait_until(lambda: bool(window.tabifiedDockWidgets(docked(dock.widget))), 5)
     assert window.tabifiedDockWidgets(docked(dock.widget)) == [docked(other.widget.native)]
+    # The one that was opened last is in front.
+    wait_until(lambda: not other.widget.native.visibleRegion().isEmpty(), 5)
+    assert dock.widget.visibleRegion().isEmpty()
 
 
 def docked(widget):

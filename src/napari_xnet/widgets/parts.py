@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QWidget
 
 _OURS = "napari_xnet"
+_LAID_OUT_MS = 50
 
 
 class Lifetime:
@@ -81,7 +82,9 @@ def _tabify(widget: QWidget) -> None:
     needed = sum(one.sizeHint().height() for one in (widget, *(part for _, part in others)))
     if others and needed > window.centralWidget().height():
         window.tabifyDockWidget(others[-1][0], dock)
-        dock.raise_()
+        life = Lifetime(dock)
+        # Qt brings the tab to the front only once it has been laid out.
+        QTimer.singleShot(_LAID_OUT_MS, lambda: None if life.ended else dock.raise_())
 
 
 def _dock_of(widget: QWidget) -> QDockWidget | None:

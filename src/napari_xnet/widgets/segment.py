@@ -135,7 +135,7 @@ class SegmentWidget(Container[Any]):
                 self._detail,
                 self._slices,
                 self._polarity,
-                row(self._use_threshold, self._threshold, label="Tissue threshold"),
+                row(self._use_threshold, self._threshold, label="Threshold"),
                 self._bone_cleanup_px,
                 self._probabilities,
                 row(self._run_button, self._cancel_button),
