@@ -18,7 +18,7 @@ from napari_xnet.errors import Cancelled, ImageError, XNetError
 from napari_xnet.io.calibration import mm_per_unit
 from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.widgets import painted
-from napari_xnet.widgets.parts import row, text_line
+from napari_xnet.widgets.parts import give_room, row, text_line
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.task import Task, show_failure, show_share
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
@@ -89,6 +89,7 @@ class SimulateWidget(Container[Any]):
         self._viewer.layers.events.removed.connect(self._on_layers_changed)
         self._viewer.layers.events.renamed.connect(self._on_layers_changed)
         self._propose()
+        give_room(self.native)
         warm_up_labels()
         worker = _list_regions()
         worker.returned.connect(self._on_regions)
