@@ -8,7 +8,6 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-import psutil
 import pytest
 import tifffile
 
@@ -18,6 +17,7 @@ from napari_xnet.cli import main
 from napari_xnet.inference import segment
 from napari_xnet.io import write_labels
 from napari_xnet.models import list_models, show_model
+from napari_xnet.training.claim import claimed
 from napari_xnet.training.run import Run, unfinished_runs
 from napari_xnet.training.trainer import Trainer
 
@@ -407,9 +407,7 @@ def test_resume_of_a_run_that_is_being_trained_begins_no_second_one(
     with monkeypatch.context() as patch:
         interrupt(patch, KeyboardInterrupt)
         run("train", *material, "--name", "mine")
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        owner = {"pid": other.pid, "started": psutil.Process(other.pid).create_time()}
-        (own_runs / "mine" / "process.json").write_text(json.dumps(owner))
+    with claimed(own_runs / "mine"):
         code, _, err = run("train", *material, "--name", "mine", "--resume")
     assert code == 1
     assert "is being trained by another process" in err
