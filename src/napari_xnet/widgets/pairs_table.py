@@ -295,7 +295,7 @@ class PairsTable(QTableWidget):
             self._viewer.layers.selection.active = self._labels.get(image) or image
             # Those of one size are compared more easily if the view stays.
             if not 0 <= before < len(self._images) or not _lie_alike(image, self._images[before]):
-                self._viewer.reset_view(layers=[image], reset_camera_angle=False)
+                _look_at(self._viewer, image)
 
     def _show_row(self, row: int, short_name: str, image: Image, layer: Labels | None) -> None:
         use = self._item(row, _IMAGE, short_name, image.name)
@@ -443,6 +443,13 @@ class _LabelsDelegate(QStyledItemDelegate):
         self.commitData.emit(combo)
         self.closeEditor.emit(combo)
         self._table.choose(image, combo.currentData())
+
+
+def _look_at(viewer: "Viewer", image: Image) -> None:
+    try:
+        viewer.fit_to_view(layers=[image])
+    except TypeError:  # before 0.9.2 napari only looks at all layers together
+        viewer.fit_to_view()
 
 
 def _lie_alike(image: Image, other: Image) -> bool:
