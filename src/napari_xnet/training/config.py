@@ -59,6 +59,11 @@ class Sampling(_Part):
         default=True,
         description="Draw each painted class equally often, as what a patch is to show.",
     )
+    wrong_polarity: _Share = Field(
+        default=0.0,
+        description="How often a patch is shown the wrong way round, for the network to learn "
+        "that it cannot be sure then; for the polarity bone bright.",
+    )
 
 
 class Augmentation(_Part):
@@ -262,10 +267,19 @@ class TrainingConfig(_Part):
         default="auto", description="auto: mixed_bfloat16 where the hardware is fast at it."
     )
 
-    def without_inversion(self) -> Self:
-        """Return the same without inverted polarity."""
-        augmentation = self.augmentation.model_copy(update={"inversion_probability": 0.0})
-        return self.model_copy(update={"augmentation": augmentation})
+    def for_polarity(self, polarity: str) -> Self:
+        """Return the same without what contradicts the polarity of the network.
+
+        Parameters
+        ----------
+        polarity : str
+            See `Preprocessing`.
+        """
+        if polarity == "bone bright":
+            augmentation = self.augmentation.model_copy(update={"inversion_probability": 0.0})
+            return self.model_copy(update={"augmentation": augmentation})
+        sampling = self.sampling.model_copy(update={"wrong_polarity": 0.0})
+        return self.model_copy(update={"sampling": sampling})
 
     @classmethod
     def parse(cls, values: Any, base: "TrainingConfig | None" = None) -> Self:

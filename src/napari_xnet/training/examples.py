@@ -18,6 +18,9 @@ BELIEVED = tissue.OPEN_BEAM.value + len(tissue.CLASSES)
 REHEARSED = BELIEVED + len(tissue.CLASSES)
 """Value of the first class in what is rehearsed: 7 to 9."""
 
+WRONG_POLARITY = REHEARSED + len(tissue.CLASSES)
+"""Value of what is labelled, but shown the wrong way round."""
+
 
 @dataclass(frozen=True, eq=False)
 class Example:

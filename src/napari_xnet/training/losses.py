@@ -2,7 +2,8 @@
 
 All take targets of shape (B, H, W, 1), float32: 0 not annotated, 1 to 3 the
 painted tissue classes, 4 to 6 the same as a base model believes them, 7 to 9 as
-they are in what it rehearses (see `examples`); and class probabilities of shape
+they are in what it rehearses, 10 what is shown the wrong way round (see
+`examples`); and class probabilities of shape
 (B, H, W, 3), float32.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 from napari_xnet import tissue
 from napari_xnet.backend import keras
 from napari_xnet.training.config import Loss
+from napari_xnet.training.examples import WRONG_POLARITY
 
 ops = keras.ops
 
@@ -20,6 +22,7 @@ Tensor = Any
 CLASSES = len(tissue.CLASSES)
 
 _TINY = 1e-7
+_UNSURE = (1 / CLASSES,) * CLASSES
 
 
 def one_hot(targets: Tensor, first: int = tissue.OPEN_BEAM.value) -> Tensor:
@@ -122,6 +125,7 @@ def make_loss(
     config: Loss,
     class_weights: Sequence[float],
     others: Mapping[int, float] | None = None,
+    wrong_polarity: bool = False,
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Make the loss of a training run.
 
@@ -134,11 +138,18 @@ def make_loss(
     others : mapping from int to float
         Weights of the cross-entropy over pixels that nobody painted, by the
         value of their first class: `examples.BELIEVED`, `examples.REHEARSED`.
+    wrong_polarity : bool
+        Whether some patches are shown the wrong way round.
 
     Returns
     -------
     callable
         ``loss(targets, probabilities)``, shapes (B, H, W, 1) and (B, H, W, 3).
+
+    Notes
+    -----
+    Where the targets are `examples.WRONG_POLARITY`, all classes are to be
+    equally likely.
     """
 
     def loss(targets: Tensor, probabilities: Tensor) -> Tensor:
@@ -158,6 +169,10 @@ def make_loss(
             if weight:
                 truth = one_hot(targets, first)
                 total += weight * cross_entropy(truth, probabilities, (1.0,) * CLASSES)
+        if wrong_polarity:
+            wrong = ops.cast(ops.reshape(targets, (-1, 1)) == float(WRONG_POLARITY), "float32")
+            truth = wrong * ops.convert_to_tensor([_UNSURE], "float32")
+            total += cross_entropy(truth, probabilities, (1.0,) * CLASSES)
         return total
 
     return loss

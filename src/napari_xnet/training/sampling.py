@@ -10,7 +10,7 @@ from napari_xnet import tissue
 from napari_xnet.models import Preprocessing
 from napari_xnet.training.augmentation import Augmenter
 from napari_xnet.training.config import TrainingConfig
-from napari_xnet.training.examples import Example, rehearsed
+from napari_xnet.training.examples import WRONG_POLARITY, Example, rehearsed
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Images and targets, each (B, P, P, 1); the targets are those of `losses`."""
@@ -146,7 +146,11 @@ class Sampler:
             rng = self._rng(_PATCH, number)
         index = int(deck[card])
         example = self._examples[index]
-        return self._augment(example.image, example.labels, rng, self._place(index, kind, rng))
+        place = self._place(index, kind, rng)
+        patch, labels = self._augment(example.image, example.labels, rng, place)
+        if rng.random() < self._config.sampling.wrong_polarity:
+            return -patch, np.where(labels > 0, np.uint8(WRONG_POLARITY), labels)
+        return patch, labels
 
     def _class(self, number: int) -> int | None:
         """Which of the painted classes a patch is to show: each comes equally often."""

@@ -87,7 +87,7 @@ class Trainer:
         if card.preprocessing.polarity == "bone bright":
             guess = self._turned if base else None
             examples = [orientation.turn(one, guess) for one in examples]
-            config = config.without_inversion()
+        config = config.for_polarity(card.preprocessing.polarity)
         self.validating = [one for one in examples if one.validation.any()]
         if base:
             if held.pseudo_labels:
@@ -104,6 +104,7 @@ class Trainer:
             config.loss,
             class_weights(config.loss, painted_px(examples)),
             {BELIEVED: held.pseudo_labels, REHEARSED: held.rehearsal} if base else {},
+            wrong_polarity=config.sampling.wrong_polarity > 0,
         )
         self._counts = _Counts()
         self.begin_epoch()

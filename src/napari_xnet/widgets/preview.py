@@ -20,7 +20,7 @@ from napari_xnet.imaging import working_labels
 from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.models import Preprocessing
 from napari_xnet.training.config import TrainingConfig
-from napari_xnet.training.examples import Example
+from napari_xnet.training.examples import WRONG_POLARITY, Example
 from napari_xnet.training.orientation import turn
 from napari_xnet.training.pairs import Pair, check_pair
 from napari_xnet.training.sampling import Sampler
@@ -150,9 +150,9 @@ def _mosaic(job: PreviewJob, images: Radiographs, labelled: Radiographs) -> Mosa
         )
     nothing = np.zeros_like(labels)
     example = Example("", "", working.unpadded, labels, nothing, working.unpadded_shadow)
-    config = job.config
     if job.preprocessing.polarity == "bone bright":
-        example, config = turn(example), config.without_inversion()
+        example = turn(example)
+    config = job.config.for_polarity(job.preprocessing.polarity)
     sampler = Sampler(
         [example],
         config,
@@ -160,6 +160,8 @@ def _mosaic(job: PreviewJob, images: Radiographs, labelled: Radiographs) -> Mosa
         job.preprocessing,
     )
     shown, targets = sampler.batch(epoch=1, step=0, size=_SIDE**2)
+    # What is shown the wrong way round has no class to show.
+    targets[targets == WRONG_POLARITY] = tissue.UNLABELLED
     return (
         _tile(shown[..., 0], float(shown.min())),
         _tile(targets[..., 0].astype(np.uint8), tissue.UNLABELLED),

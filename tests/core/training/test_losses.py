@@ -300,3 +300,28 @@ def test_beliefs_count_by_cross_entropy_with_a_weight_of_their_own(case, weight)
         expected = without + weight * reference_cross_entropy(believed, probabilities)
         result = number(make_loss(TERMS[name], weights, others={4: weight})(targets, probabilities))
         assert result == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+# ------------------------------------------------------------------ the wrong way round
+
+
+def test_the_wrong_way_round_no_class_is_to_be_likelier():
+    loss = make_loss(TERMS["all"], EQUAL, wrong_polarity=True)
+    targets = np.full((1, 1, 2, 1), 10, np.float32)
+    even, sure = (
+        np.tile(np.float32(one), (1, 1, 2, 1)) for one in ([1 / 3] * 3, [0.9, 0.05, 0.05])
+    )
+    assert number(loss(targets, even)) == pytest.approx(np.log(3), abs=1e-5)
+    assert number(loss(targets, sure)) > np.log(3) + 0.1
+    assert number(make_loss(TERMS["all"], EQUAL)(targets, sure)) == 0
+
+
+@FEW
+@given(cases(highest=3))
+def test_the_right_way_round_it_changes_nothing(case):
+    targets, probabilities = case
+    with_and_without = [
+        number(make_loss(TERMS["all"], EQUAL, wrong_polarity=wrong)(targets, probabilities))
+        for wrong in (False, True)
+    ]
+    assert with_and_without[0] == with_and_without[1]

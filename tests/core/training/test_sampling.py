@@ -272,3 +272,16 @@ def test_radiographs_smaller_than_a_patch_are_drawn():
     assert (images == 7).all()
     # Beyond the border nothing is labelled.
     assert (np.count_nonzero(targets, axis=(1, 2, 3)) <= 30 * 25).all()
+
+
+def test_some_patches_are_shown_the_wrong_way_round():
+    made = sampler([textured()], sampling={"batch": 200, "wrong_polarity": 0.25})
+    right = sampler([textured()], sampling={"batch": 200})
+    images, targets = made.batch(1, 0)
+    plain, truth = right.batch(1, 0)
+    wrong = np.array([10 in one for one in targets])
+    assert 0.15 < wrong.mean() < 0.35
+    np.testing.assert_array_equal(images[wrong], -plain[wrong])
+    np.testing.assert_array_equal(images[~wrong], plain[~wrong])
+    np.testing.assert_array_equal(targets[wrong], np.where(truth[wrong] > 0, 10, 0))
+    np.testing.assert_array_equal(targets[~wrong], truth[~wrong])

@@ -248,3 +248,17 @@ def test_any_config_survives_its_json(epochs, rate, crop, weights):
     config = TrainingConfig.parse(values)
     assert config.optimiser.learning_rate == rate
     assert TrainingConfig.parse(json.loads(config.model_dump_json())) == config
+
+
+@pytest.mark.parametrize(
+    ("polarity", "inverted", "wrong"),
+    [("bone bright", 0.0, 0.3), ("both", 0.2, 0.0), ("as is", 0.2, 0.0)],
+)
+def test_what_contradicts_the_polarity_is_left_out(polarity, inverted, wrong):
+    values = {
+        "augmentation": {"inversion_probability": 0.2},
+        "sampling": {"wrong_polarity": 0.3},
+    }
+    config = TrainingConfig.parse(values).for_polarity(polarity)
+    assert config.augmentation.inversion_probability == inverted
+    assert config.sampling.wrong_polarity == wrong
