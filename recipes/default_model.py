@@ -7,7 +7,7 @@ RADIOGRAPHS holds ``X.tif``, ``X_labels.tif`` and ``radiographs.csv`` (columns n
 body_part, series, train: whether the licence allows it in shipped weights).
 
     simulate    radiographs from myo-sim (Apache-2.0) and the dog of dm-control (Apache-2.0)
-    pretrain    train XNet on them alone
+    pretrain    train XNet on them alone: on one half, then on the other with a new schedule
     fold PART   go on with simulations and all radiographs but those of one body part
     evaluate    score the folds, each on the body part that it has never seen, in a table
     views       score them with other sizes and without mirror images
@@ -20,6 +20,7 @@ The same seed gives the same model on the same machine.
 import argparse
 import csv
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Sequence
@@ -52,6 +53,12 @@ if "dog paw" not in regions():
     raise SystemExit("The recipe needs the dog: pip install --no-deps dm-control")
 REGIONS = tuple(name for name in regions() for _ in range(3 if name in LIMBS else 1))
 """Limbs three times as often as trunks and dogs."""
+HARD = (
+    *("shoulder", "knee", "hip", "elbow", "upper arm", "clavicle"),
+    *("pelvis", "frog-leg pelvis", "lumbar spine", "thoracic spine", "chest", "ribs"),
+)
+HARDER_REGIONS = REGIONS + HARD * 2
+"""Those where the first round was at its weakest, more often."""
 PARTS = ("ankle", "elbow", "foot", "hip", "knee", "pelvis", "shoulder", "wrist")
 AUGMENTATION = {
     "rotation_deg": 20.0,
@@ -79,6 +86,8 @@ PRETRAINING: dict[str, Any] = {
     "patience": None,
     "batch_norm_momentum": 0.95,
 }
+WRONG_POLARITY = 0.1
+"""How often a patch is shown the wrong way round, once the network has learned the right one."""
 SHIPPED = {
     "size_px": 448,
     "scales": (1.0, 0.43, 0.29),
@@ -101,17 +110,62 @@ KEYS = ("accuracy", "dice", "auc")
 RESULTS = "evaluation.json"
 FALSE = 0.005
 THRESHOLDS = 1 - np.logspace(-0.05, -6, 500)
+GOING_ON: dict[str, Any] = {
+    **{
+        name: value
+        for name, value in PRETRAINING.items()
+        if name not in ("architecture", "preprocessing")
+    },
+    "sampling": PRETRAINING["sampling"] | {"wrong_polarity": WRONG_POLARITY},
+    "fine_tuning": {"batch_norm": "batch", "share": 1.0, "forgetting": 1.0},
+}
 FINE_TUNING: dict[str, Any] = {
     "seed": SEED,
     "patch_px": 192,
     "split": {"by": "nothing"},
-    "sampling": {"batch": 14, "steps": 50},
+    "sampling": {"batch": 14, "steps": 50, "wrong_polarity": WRONG_POLARITY},
     "augmentation": AUGMENTATION,
     "fine_tuning": {"batch_norm": "batch", "share": 1.0, "forgetting": 1.0},
     "optimiser": {"learning_rate": 1e-3},
     "patience": None,
     "batch_norm_momentum": 0.99,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """Part of the pretraining: radiographs of its own, and a schedule of its own.
+
+    A restart of the cosine lets a network go on to learn, see I. Loshchilov, F. Hutter,
+    "SGDR: stochastic gradient descent with warm restarts", ICLR 2017, arXiv:1608.03983.
+    """
+
+    model: str
+    base: str
+    folder: str
+    seed: int
+    regions: tuple[str, ...]
+    config: dict[str, Any]
+
+
+ROUNDS = (
+    Round(
+        model="first",
+        base="none",
+        folder="simulations",
+        seed=SEED,
+        regions=REGIONS,
+        config=PRETRAINING | {"epochs": 16},
+    ),
+    Round(
+        "simulated",
+        "first",
+        "simulations again",
+        SEED + 1,
+        HARDER_REGIONS,
+        GOING_ON | {"epochs": 24},
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,10 +187,9 @@ def main() -> None:
     parser.add_argument("radiographs", type=Path)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("simulate")
-    one.add_argument("--count", type=int, default=6000)
+    one.add_argument("--count", type=int, default=6000, help="in each round")
     one.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    one = commands.add_parser("pretrain")
-    one.add_argument("--epochs", type=int, default=16)
+    commands.add_parser("pretrain")
     one = commands.add_parser("fold")
     one.add_argument("part", choices=PARTS)
     one.add_argument("--epochs", type=int, default=4)
@@ -158,22 +211,25 @@ def simulate(call: argparse.Namespace) -> None:
     def progress(done: int, total: int) -> None:
         print(f"\r{done} of {total}", end="", flush=True)
 
-    write_radiographs(
-        simulations(call),
-        call.count,
-        REGIONS,
-        seed=SEED,
-        size_px=SIZE_PX,
-        workers=call.workers,
-        progress=progress,
-    )
-    print()
+    for one in ROUNDS:
+        write_radiographs(
+            call.folder / one.folder,
+            call.count,
+            one.regions,
+            seed=one.seed,
+            size_px=SIZE_PX,
+            workers=call.workers,
+            progress=progress,
+        )
+        print()
 
 
 def pretrain(call: argparse.Namespace) -> None:
     """Train on simulations alone."""
-    config = TrainingConfig.parse(PRETRAINING | {"epochs": call.epochs})
-    train("simulated", "none", config, lambda: simulated_pairs(call))
+    for one in ROUNDS:
+        config = TrainingConfig.parse(one.config)
+        pairs = functools.partial(simulated_pairs, call.folder / one.folder)
+        train(one.model, one.base, config, pairs)
 
 
 def fold(call: argparse.Namespace) -> None:
@@ -329,7 +385,9 @@ def ship(call: argparse.Namespace) -> None:
             "training": model.card.training
             | {
                 "size_px": SIZE_PX,
-                "simulated_radiographs": len(simulated_pairs(call)),
+                "simulated_radiographs": sum(
+                    len(names(call.folder / one.folder)) for one in ROUNDS
+                ),
                 "real_radiographs": [one.name for one in real(call) if one.may_ship],
                 "sources": [
                     "myo-sim (Apache-2.0)",
@@ -355,9 +413,10 @@ def train_on_both(call: argparse.Namespace, name: str, known: Sequence[Real]) ->
     config = TrainingConfig.parse(FINE_TUNING | {"epochs": call.epochs})
 
     def pairs() -> list[Pair]:
-        return real_pairs(call, known) + simulated_pairs(call)[::REHEARSED]
+        last = call.folder / ROUNDS[-1].folder
+        return real_pairs(call, known) + simulated_pairs(last)[::REHEARSED]
 
-    train(name, "simulated", config, pairs)
+    train(name, ROUNDS[-1].model, config, pairs)
 
 
 def train(name: str, base: str, config: TrainingConfig, pairs: Any) -> None:
@@ -372,17 +431,15 @@ def train(name: str, base: str, config: TrainingConfig, pairs: Any) -> None:
     print(json.dumps(summary.metrics))
 
 
-def simulations(call: argparse.Namespace) -> Path:
-    """Folder of the simulated radiographs."""
-    return call.folder / "simulations"
-
-
-def simulated_pairs(call: argparse.Namespace) -> list[Pair]:
-    """Read the simulated radiographs."""
-    folder = simulations(call)
+def names(folder: Path) -> list[str]:
+    """Names of the simulated radiographs of a folder."""
     with (folder / "manifest.csv").open(newline="") as file:
-        names = [row["name"] for row in csv.DictReader(file)]
-    return [pair(folder, name, "simulated") for name in names]
+        return [row["name"] for row in csv.DictReader(file)]
+
+
+def simulated_pairs(folder: Path) -> list[Pair]:
+    """Read the simulated radiographs of a folder."""
+    return [pair(folder, name, "simulated") for name in names(folder)]
 
 
 def real(call: argparse.Namespace) -> list[Real]:

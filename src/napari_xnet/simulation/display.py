@@ -261,7 +261,9 @@ def _store(grey: FloatArray, rng: np.random.Generator) -> FloatArray:
         grey = grey + rng.uniform(0.2, 1.0) * (grey - ndimage.gaussian_filter(grey, 1.5))
     if rng.random() < 0.3:
         grain = rng.standard_normal(grey.shape, np.float32)
-        grey = grey + rng.uniform(0.005, 0.04) * ndimage.gaussian_filter(grain, 0.6)
+        size = rng.uniform(0.4, 1.2)
+        grain = ndimage.gaussian_filter(grain, size) * (2 * size)
+        grey = grey + rng.uniform(0.005, 0.05) * grain
     if rng.random() < 0.05:
         spots = rng.random(grey.shape, np.float32) < 2e-4
         grey = np.where(ndimage.binary_dilation(spots), rng.choice((0.0, 1.0)), grey)

@@ -80,12 +80,12 @@ def random_exposure(
     scatter = physics.WITH_GRID if gridded else physics.WITHOUT_GRID
     return Exposure(
         kilovolts=_STEP_KV * round(rng.uniform(*kilovolts) / _STEP_KV),
-        photons_per_mm2=np.exp(rng.uniform(np.log(8e3), np.log(2e5))),
+        photons_per_mm2=np.exp(rng.uniform(np.log(4e3), np.log(2e5))),
         unsharpness_mm=rng.uniform(0.06, 0.35),
         scatter_per_mm=scatter * rng.uniform(0.4, 1.8),
         heel=rng.uniform(-0.12, 0.12),
         falloff=rng.uniform(0.0, 0.08),
-        texture=rng.uniform(0.04, 0.28),
+        texture=rng.uniform(0.04, 0.36),
         electronic=rng.choice((0.0, 1e-3, 4e-3), p=(0.6, 0.3, 0.1)),
         dead_pixels=rng.choice((0.0, 1e-4, 1e-3), p=(0.85, 0.1, 0.05)),
         grid_lines_mm=rng.uniform(0.4, 1.2) if gridded and rng.random() < 0.15 else 0.0,

@@ -42,8 +42,8 @@ def light(stage: Stage, rng: np.random.Generator) -> FloatArray:
             middle = cut * extent
             beyond = np.maximum(beyond, rng.uniform(0.5, 5.0) - np.abs(across - middle))
             level = level * np.where(across > middle, rng.uniform(0.75, 1.0), 1.0)
-    penumbra = math.exp(rng.uniform(math.log(0.1), math.log(1.2)))
-    leak = rng.choice((0.0, rng.uniform(0.0, 0.02)))
+    penumbra = math.exp(rng.uniform(math.log(0.1), math.log(2.5)))
+    leak = rng.choice((0.0, rng.uniform(0.0, 0.05)))
     light = level * (leak + (1.0 - leak) / (1.0 + np.exp(np.clip(beyond / penumbra, -30.0, 30.0))))
     return np.asarray(light, np.float32)
 
