@@ -58,7 +58,7 @@ def test_file_of_predictions_is_not_paint_until_it_is_corrected(
 
     viewer.layers["hand_labels"].data[3, 3] = 3
     viewer.layers["hand_labels"].refresh()
-    wait_until(lambda: first(table)[1:] == ["…_labels", "", "–", "100", "0.2"], 5)
+    wait_until(lambda: first(table)[1:] == ["labels", "", "–", "100", "0.2"], 5)
     viewer.layers.remove("hand_labels")
     viewer.open(tmp_path / "other_labels.tif", plugin="napari-xnet")
     wait_until(lambda: first(table)[1:] == ["other_labels", "", "–", "100", "–"], 5)
@@ -72,7 +72,7 @@ def test_table_follows_the_layers(viewer, table, wait_until):
     assert table.pairs() == []
 
     labels = add(viewer, "hand_labels")
-    wait_until(lambda: texts(table) == [["hand", "…_labels", "", "–", "–", "–"]], 5)
+    wait_until(lambda: texts(table) == [["hand", "labels", "", "–", "–", "–"]], 5)
     assert [(pair.image, pair.labels) for pair in table.pairs()] == [(image, labels)]
 
     image.name = "foot"
@@ -89,12 +89,15 @@ def test_counts_follow_strokes_and_undo(viewer, table, wait_until):
     labels = add(viewer, "hand_labels")
     labels.brush_size = 1
     labels.paint((5, 5), 1)
-    wait_until(lambda: texts(table) == [["hand", "…_labels", "", "0.2", "–", "–"]], 5)
+    wait_until(lambda: texts(table) == [["hand", "labels", "", "0.2", "–", "–"]], 5)
     assert table.advice() == (
-        "No soft tissue and no bone is painted in any pair: paint some (key 2 and 3), or the "
-        "model will not know it."
+        "Only open beam is painted: paint soft tissue (key 2) and bone (key 3) too."
     )
     labels.paint((5, 6), 2)
+    wait_until(lambda: first(table)[4] == "0.2", 5)
+    assert table.advice() == (
+        "No bone is painted in any pair: paint some (key 3), or the model will not know it."
+    )
     labels.paint((5, 7), 3)
     wait_until(lambda: first(table)[3:] == ["0.2", "0.2", "0.2"], 5)
     assert table.advice() == ""
@@ -145,7 +148,7 @@ def test_prediction_is_proposed_once_it_is_edited(viewer, table, wait_until):
     wait_until(lambda: texts(table) == [["hand", "none", "", "", "", ""]], 5)
 
     labels.paint((5, 5), tissue.OPEN_BEAM.value)
-    wait_until(lambda: first(table)[1] == "…_labels", 5)
+    wait_until(lambda: first(table)[1] == "labels", 5)
     assert table.pairs()[0].labels is labels
 
 

@@ -443,3 +443,9 @@ def test_saved_labels_reopen_without_loss(viewer, segment, tmp_path):
     assert again.units == labels.units
     assert again.colormap.color_dict.keys() == labels.colormap.color_dict.keys()
     assert list(again.features["class"]) == list(labels.features["class"])
+
+
+def test_a_dock_begins_with_the_selected_image(viewer, open_dock, hand):
+    chosen, _ = (viewer.add_image(hand, name=name) for name in ("first", "second"))
+    viewer.layers.selection.active = chosen
+    assert open_dock()["image"].value is chosen

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,6 +147,10 @@ def _begin_run(call: argparse.Namespace) -> "Run":
         )
     for note in found.notes:
         say(note)
+    groups = Counter(pair.group for pair in found.pairs)
+    if any(groups):
+        known = ", ".join(f"{name or 'none'} ({count})" for name, count in groups.items())
+        say(f"Groups: {known}.")
     return create_run(
         call.name,
         found.pairs,

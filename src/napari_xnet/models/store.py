@@ -107,7 +107,7 @@ def check_new_name(name: str, folder: str | Path | None = None) -> None:
     if name in _RESERVED:
         raise ModelError(f'"{name}" means "from scratch": choose another name.')
     if _is_taken(name, folder):
-        raise ModelError(f'There is a model "{name}" already: choose another name, or remove it.')
+        raise ModelError(f'There is a model "{name}" already: choose another name.')
 
 
 def free_name(name: str, folder: str | Path | None = None) -> str:

@@ -1,13 +1,17 @@
 """Everything that can be chosen about a training run, as data: pydantic models and presets."""
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_xnet.errors import ConfigError
 from napari_xnet.models.card import Architecture, Preprocessing
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Weight = Annotated[float, Field(ge=0)]
@@ -340,16 +344,22 @@ def _merge(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 def _sentence(error: ValidationError, config: type[BaseModel]) -> str:
     # An unknown name says more than what is missing because of it.
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    faults = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    return " ".join(dict.fromkeys(_sentence_on(one, config) for one in faults))
+
+
+def _sentence_on(fault: "ErrorDetails", config: type[BaseModel]) -> str:
     # As far as it names settings; what follows are places in a value.
     names: list[str] = []
     part: Any = config
     field: Any = None
-    for name in first["loc"]:
+    for name in fault["loc"]:
         known = getattr(part, "model_fields", {})
         if known and name not in known:
             where = ".".join([*names, str(name)])
-            return f'There is no setting "{where}". Known here are: {", ".join(known)}.'
+            near = get_close_matches(str(name), known, n=1)
+            meant = f' Did you mean "{near[0]}"?' if near else ""
+            return f'There is no setting "{where}".{meant} Known here are: {", ".join(known)}.'
         if not known:
             break
         names.append(str(name))
@@ -357,10 +367,10 @@ def _sentence(error: ValidationError, config: type[BaseModel]) -> str:
         part = field.annotation
         part = next((one for one in getattr(part, "__args__", ()) if isinstance(one, type)), part)
     where = ".".join(names)
-    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    reason = fault["msg"].removeprefix("Value error, ").rstrip(".")
     text = f'"{where}": {reason}.' if where else f"{reason}."
     about = field.description if field is not None and field.description else ""
-    return f"{text} ({about.rstrip('.')}.)" if about and len(first["loc"]) > len(names) else text
+    return f"{text} ({about.rstrip('.')}.)" if about and len(fault["loc"]) > len(names) else text
 
 
 PRESETS = ("quick", "full", "paper")

@@ -314,7 +314,8 @@ def _slices(
     if shape[-2:] != labels.shape[-2:] or labels.size != int(np.prod(shape)):
         raise ImageError(
             f"{files.image.name} and {files.labels.name} differ in size: {_size(shape)} and "
-            f"{_size(labels.shape)} pixels."
+            f"{_size(labels.shape)} pixels. Labels must have the size of their image: draw them "
+            "on it, or export them anew."
         )
     planes = labels.reshape(pages, *labels.shape[-2:])
     for number, position in enumerate(np.ndindex(shape[:-2])):

@@ -87,7 +87,8 @@ def check_pair(pair: Pair) -> bool:
         wrong = high if high > last else low
         raise ImageError(
             f"{pair.name}: the labels hold the value {wrong}. They may be 0 (unlabelled), "
-            f"{', '.join(f'{one.value} ({one.name})' for one in tissue.CLASSES)}."
+            f"{', '.join(f'{one.value} ({one.name})' for one in tissue.CLASSES)}. Masks of another "
+            "convention must be imported as such."
         )
     return high > tissue.UNLABELLED
 

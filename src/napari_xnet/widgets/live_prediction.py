@@ -16,6 +16,7 @@ from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.training.events import Prediction, Watch
 from napari_xnet.widgets import layers, painted
 from napari_xnet.widgets.layers import Index, Radiographs
+from napari_xnet.widgets.painting import BELOW_PAINT
 from napari_xnet.widgets.pairs_table import PairsTable
 from napari_xnet.widgets.parts import Lifetime
 from napari_xnet.widgets.warm_up import no_garbage_collection
@@ -23,7 +24,6 @@ from napari_xnet.widgets.warm_up import no_garbage_collection
 if TYPE_CHECKING:
     from napari import Viewer
 
-_OPACITY = 0.35
 _DEBOUNCE_MS = 200
 
 Key = tuple[str, Index]
@@ -123,7 +123,7 @@ class LivePrediction(QObject):
 
     def _insert(self, data: NDArray[np.uint8], image: Image) -> Labels:
         layer = Labels(
-            data, **(tissue_appearance() | {"opacity": _OPACITY}), **layers.placement(image)
+            data, **(tissue_appearance() | {"opacity": BELOW_PAINT}), **layers.placement(image)
         )
         painted.mark_passing(layer)
         # Inserting selects: that would take the brush out of the user's hand.

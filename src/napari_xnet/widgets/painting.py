@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _BRUSH = 1 / 60
 """Diameter of the brush, of the long side of the radiograph."""
+BELOW_PAINT = 0.35
+"""Opacity of labels that strokes lie on."""
 _HELP = ", ".join(
     [f"use <{one.value}> for {one.name}" for one in tissue.CLASSES]
     + ["<E> to erase", "<4> to fill", "<Ctrl+Z> to undo", "hold <space> to move"]
@@ -52,6 +54,13 @@ def add_painting(viewer: "Viewer", image: Image, labels: NDArray[np.uint8] | Non
     )
     painted.mark_painting(layer, image)
     return layer
+
+
+def let_show_through(viewer: "Viewer", image: Image, layer: Labels) -> None:
+    """Make other labels of an image so faint that strokes on them are seen."""
+    for other in painted.lasting(viewer):
+        if other != layer and painted.paints(other, image):
+            other.opacity = min(other.opacity, BELOW_PAINT)
 
 
 def start_painting(viewer: "Viewer", layer: Labels) -> None:

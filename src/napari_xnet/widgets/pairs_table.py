@@ -79,6 +79,8 @@ class PairsTable(QTableWidget):
         self._labels: dict[Image, Labels | None] = {}
         self._chosen: dict[str, str | None] = {}
         self._unused: set[str] = set()
+        self._put_away: set[str] = set()
+        """Layers that were hidden to show another radiograph alone."""
         self._amounts: _Amounts = {}
         self._stale: set[str] = set()
         self._points: dict[str, tuple[float, ...]] = {}
@@ -146,19 +148,27 @@ class PairsTable(QTableWidget):
         self._refill()
 
     def show_alone(self, image: Image) -> None:
-        """Hide the other radiographs and their labels: one would paint on what lies on top.
+        """Hide the other radiographs and all labels of theirs: one would paint on what is on top.
 
         In the grid they lie side by side and stay.
         """
-        labels = self._labels.get(image)
+        mine = [image, *(layer for layer in self._all_labels() if self._shows(layer, image))]
         if not self._viewer.canvas.grid.enabled:
-            for other, its_labels in self._labels.items():
-                for layer in (other, its_labels):
-                    if layer is not None and layer not in (image, labels):
+            for other in self._images:
+                for layer in (other, *self._all_labels()):
+                    if layer not in mine and self._shows(layer, other) and layer.visible:
                         layer.visible = False
-        for layer in (image, labels):
-            if layer is not None:
+                        self._put_away.add(str(layer.unique_id))
+        for layer in mine:
+            if layer in (image, self._labels.get(image)) or str(layer.unique_id) in self._put_away:
                 layer.visible = True
+                self._put_away.discard(str(layer.unique_id))
+
+    def _shows(self, layer: Any, image: Image) -> bool:
+        """Whether a layer is an image, its labels, or what was predicted for it."""
+        return layer in (image, self._labels.get(image)) or (
+            isinstance(layer, Labels) and painted.paints(layer, image)
+        )
 
     def advice(self) -> str:
         """Say what is missing, and what to do about it; "" if nothing is."""
@@ -174,12 +184,14 @@ class PairsTable(QTableWidget):
         if len(missing) == len(tissue.CLASSES):
             ticked = bool(known) or not any(self._labels.values())
             return NO_PAINT if ticked else "No pair is ticked: tick those to train on."
-        if missing:
-            names = " and no ".join(one.name for one in missing)
-            keys = " and ".join(str(one.value) for one in missing)
+        if len(missing) > 1:
+            only = next(one for one in tissue.CLASSES if one not in missing)
+            names = " and ".join(f"{one.name} (key {one.value})" for one in missing)
+            return f"Only {only.name} is painted: paint {names} too."
+        for one in missing:
             return (
-                f"No {names} is painted in any pair: paint some (key {keys}), or the model "
-                "will not know it."
+                f"No {one.name} is painted in any pair: paint some (key {one.value}), or the "
+                "model will not know it."
             )
         for pair, amount in zip(self.pairs(), known, strict=True):
             if amount.other:
@@ -305,7 +317,7 @@ class PairsTable(QTableWidget):
         use.setCheckState(Qt.CheckState.Checked if used else Qt.CheckState.Unchecked)
         name = layer.name if layer else _NONE
         # The image's name stands beside it: there is room for what differs.
-        short = name.replace(image.name, "…", 1) if name.startswith(image.name) else name
+        short = name.removeprefix(image.name).lstrip("_") or name
         self._item(row, _LABELS, short, f"{name}. Click to choose another.")
         group = self._item(row, _GROUP, painted.group(layer) if layer else "", "")
         group.setFlags(flags | Qt.ItemFlag.ItemIsEditable if layer else Qt.ItemFlag.NoItemFlags)

@@ -167,6 +167,7 @@ class SegmentWidget(Container[Any]):
         self._viewer.layers.selection.events.active.connect(self._on_layer_selected)
         Preferences.on_models_folder_changed(self._model.reset_choices)
         model_events.trained.connect(self._on_model_trained)
+        self._on_layer_selected()
         self._refresh()
         self._warm_up()
         give_room(self.native)

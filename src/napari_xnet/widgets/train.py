@@ -60,6 +60,8 @@ class TrainWidget(QScrollArea):
         self._engine = training_engine()
         self._task = Task(self, self._on_news)
         self._stopping = False
+        self._refused_for: str | None = None
+        """What was missing when *Start* was refused."""
         self._run: Run | None = None
         self._unfinished: list[Run] = []
         self._keys: painting.ClassKeys | None = painting.ClassKeys(napari_viewer)
@@ -138,6 +140,7 @@ class TrainWidget(QScrollArea):
                 labels = painting.add_painting(self._viewer, image)
             self._table.choose(image, labels)
         self._table.show_alone(image)
+        painting.let_show_through(self._viewer, image, labels)
         painting.start_painting(self._viewer, labels)
 
     def import_labels(self) -> None:
@@ -155,6 +158,7 @@ class TrainWidget(QScrollArea):
         try:
             job = self._job()
         except XNetError as error:
+            self._refuse(error)
             show_warning(str(error))
             return
         self._begin(functools.partial(train_job.prepare, job))
@@ -280,7 +284,9 @@ class TrainWidget(QScrollArea):
     def _begin(self, prepare: "_Prepare") -> None:
         self._preview.hide()
         self._stopping = False
+        self._refused_for = None
         self._run = None
+        self._settings.fold()
         self._engine.environment = Preferences.current().environment
         self._task.start(functools.partial(_train, prepare, self._engine), self._finish)
         self._run_view.begin()
@@ -331,9 +337,17 @@ class TrainWidget(QScrollArea):
     def _show_failure(self, error: Exception | None) -> None:
         can_go_on = self._run and Run.open(self._run.folder).record.can_go_on
         kept = " Resume… goes on from the last epoch." if can_go_on else ""
-        why = f"Not trained: {error}" if isinstance(error, XNetError) else "Not trained."
-        self._run_view.end(f"{'Cancelled.' if isinstance(error, Cancelled) else why}{kept}")
+        if isinstance(error, Cancelled):
+            self._run_view.end(f"Cancelled.{kept}")
+        elif isinstance(error, XNetError):
+            self._refuse(error, kept)
+        else:
+            self._run_view.end(f"Not trained.{kept}")
         show_failure(error, "There is not enough memory for this: train on fewer pairs at once.")
+
+    def _refuse(self, error: XNetError, kept: str = "") -> None:
+        self._refused_for = self._table.advice()
+        self._run_view.end(f"Not trained: {error}{kept}")
 
     def _import_mask(self, image: Image, convention: str) -> None:
         path = importing.ask_for_mask(self, layers.folder_of(image))
@@ -383,6 +397,9 @@ class TrainWidget(QScrollArea):
         running = self._task.is_running
         advice = self._table.advice()
         self._advice.value = advice
+        if self._refused_for and self._refused_for != advice:  # that has been mended
+            self._refused_for = None
+            self._run_view.end("")
         self._advice.native.setVisible(bool(advice) and not running)
         warning = get_theme(self._viewer.theme).warning.as_hex()
         self._advice.native.setStyleSheet(f"color: {warning}")

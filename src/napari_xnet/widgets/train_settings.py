@@ -1,6 +1,7 @@
 """The form of *Train XNet*: name, base model, preset, and the settings that differ from it."""
 
 import contextlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from magicgui.widgets import (
 )
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_xnet.errors import ConfigError
 from napari_xnet.models import Preprocessing, list_models, show_model
 from napari_xnet.models.store import free_name
 from napari_xnet.training.config import PRESETS, TrainingConfig, preset
@@ -113,6 +115,12 @@ class TrainSettings(QWidget):
             If a value is out of range, or the file cannot be read or has
             unknown keys.
         """
+        rate = self._advanced["learning_rate"].value
+        if not 0 < _number(rate) <= 1:
+            raise ConfigError(
+                "Learning rate must be a number above 0, at most 1 (5e-5, for example), not "
+                f'"{rate}".'
+            )
         config = TrainingConfig.parse(self.differences(), preset(self.preset.value))
         path = self._config_file.value
         if path and str(path) not in ("", "."):
@@ -164,6 +172,11 @@ class TrainSettings(QWidget):
     def refresh_models(self) -> None:
         """Offer the models that there are now."""
         self.base.reset_choices()
+
+    def fold(self) -> None:
+        """Hide the advanced settings, to make room for what is below."""
+        self._fold.value = False
+        self._show_fold()
 
     def set_enabled(self, enabled: bool) -> None:
         """Let the user change the settings, or not."""
@@ -257,6 +270,13 @@ def _value(widget: Any) -> Any:
     if isinstance(widget, FloatSpinBox):
         return round(widget.value, 6)
     return widget.value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _get(values: Any, keys: Sequence[str]) -> Any:

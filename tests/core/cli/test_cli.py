@@ -340,6 +340,7 @@ def test_train_trains_a_model(run, material, own_models, own_runs, radiograph):
     assert any("three" in line for line in lines)  # it has no labels
     assert f"The run is kept in {own_runs / 'my own'}." in lines
     assert any(line.startswith("Radiographs with labels that train: 2,") for line in lines)
+    assert "Groups: hand (1), knee (1)." in lines
     assert [line[:8] for line in lines if line.startswith("epoch ")] == ["epoch 1:", "epoch 2:"]
     assert any("val_accuracy 0." in line for line in lines)
     assert any("--model 'my own'" in line for line in lines)

@@ -112,15 +112,24 @@ def test_without_a_preset_the_defaults_count():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"epoch": 3}, r'no setting "epoch"\. Known here are: seed, .*epochs, '),
-        ({"loss": {"dise": 1}}, r'no setting "loss\.dise"\. Known here are: cross_entropy, dice'),
+        (
+            {"epoch": 3},
+            r'no setting "epoch"\. Did you mean "epochs"\? Known here are: seed, .*epochs, ',
+        ),
+        (
+            {"loss": {"dise": 1}},
+            r'no setting "loss\.dise"\. Did you mean "dice"\? Known here are: cross_entropy, dice',
+        ),
         ({"split": {"k": 3}}, r'no setting "split\.k"\. Known here are: by, validation, folds'),
         ({"sampling": {"size": 3}}, r'"sampling\.size"\. Known here are: batch, steps'),
         ({"augmentation": {"zoom": 1}}, r'"augmentation\.zoom"\. Known here are: enabled, '),
         ({"optimiser": {"lr": 1}}, r'"optimiser\.lr"\. Known here are: name, learning_rate'),
         ({"fine_tuning": {"x": 1}}, r'"fine_tuning\.x"\. Known here are: '),
         ({"architecture": {"depth": 1}}, r'"architecture\.depth"\. Known here are: name, filters'),
-        ({"preprocessing": {"size": 1}}, r'"preprocessing\.size"\. Known here are: size_px'),
+        (
+            {"preprocessing": {"size": 1}},
+            r'"preprocessing\.size"\. Did you mean "size_px"\? Known here are: size_px',
+        ),
     ],
 )
 @pytest.mark.parametrize("base", [None, "paper"])
@@ -262,3 +271,12 @@ def test_what_contradicts_the_polarity_is_left_out(polarity, inverted, wrong):
     config = TrainingConfig.parse(values).for_polarity(polarity)
     assert config.augmentation.inversion_probability == inverted
     assert config.sampling.wrong_polarity == wrong
+
+
+def test_every_fault_is_named_in_one_line():
+    with pytest.raises(ConfigError) as raised:
+        TrainingConfig.parse({"epochs": "many", "optimiser": {"learning_rate": -1}, "sede": 1})
+    message = str(raised.value)
+    assert "\n" not in message
+    assert message.index('"sede"') < message.index('"epochs"')
+    assert '"optimiser.learning_rate"' in message
