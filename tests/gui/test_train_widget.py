@@ -207,6 +207,8 @@ def test_keys_choose_the_class_and_strokes_are_counted(viewer, dock, wait_until,
     dock.click("new_labels")
     wait_until(lambda: "hand_labels" in viewer.layers)
     labels = viewer.layers["hand_labels"]
+    wait_until(lambda: labels.mode == "paint", 5)
+    assert "<3> for bone" in viewer.help
     rows = (0.2, 0.5, 0.8)
     for key, at in zip("123", rows, strict=True):
         press(viewer, key)

@@ -79,6 +79,7 @@ def start_painting(viewer: "Viewer", layer: Labels) -> None:
     layer.n_edit_dimensions = 2
     layer.brush_size = max(1, round(max(layers.Radiographs.of(layer).shape[-2:]) * _BRUSH))
     layer.mode = "paint"
+    viewer.help = layer.help  # at once, not with the next move of the mouse
 
 
 class ClassKeys:
