@@ -80,7 +80,8 @@ class SegmentResult:
         """One sentence: the share of each class, and the time."""
         total = self.pixels.total()
         shares = ", ".join(
-            f"{one.name} {100 * self.pixels[one.value] / total:.0f} %" for one in tissue.CLASSES
+            f"{one.name} {100 * self.pixels[one.value] / total:.0f}\N{NO-BREAK SPACE}%"
+            for one in tissue.CLASSES
         )
         return f"{shares} ({self.seconds:.1f} s)"
 
