@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     call = parser.parse_args()
 
-    pairs = recipe.simulated_pairs(call.folder / recipe.ROUNDS[0].folder)[:SIMULATIONS]
+    pairs = recipe.simulated_pairs(call)[:SIMULATIONS]
     print("| variant | steps | " + " | ".join(f"{size} px" for size in SIZES_PX) + " |")
     print("|---|" + "---|" * (len(SIZES_PX) + 1), flush=True)
     for name in call.only:

@@ -7,7 +7,7 @@ RADIOGRAPHS holds ``X.tif``, ``X_labels.tif`` and ``radiographs.csv`` (columns n
 body_part, series, train: whether the licence allows it in shipped weights).
 
     simulate    radiographs from myo-sim (Apache-2.0) and the dog of dm-control (Apache-2.0)
-    pretrain    train XNet on them alone: on one half, then on the other with a new schedule
+    pretrain    train XNet on them alone
     fold PART   go on with simulations and all radiographs but those of one body part
     evaluate    score the folds, each on the body part that it has never seen, in a table
     views       score them with other sizes and without mirror images
@@ -20,7 +20,6 @@ The same seed gives the same model on the same machine.
 import argparse
 import csv
 import dataclasses
-import functools
 import json
 import os
 from collections.abc import Sequence
@@ -51,14 +50,14 @@ LIMBS = (
 )
 if "dog paw" not in regions():
     raise SystemExit("The recipe needs the dog: pip install --no-deps dm-control")
-REGIONS = tuple(name for name in regions() for _ in range(3 if name in LIMBS else 1))
-"""Limbs three times as often as trunks and dogs."""
 HARD = (
     *("shoulder", "knee", "hip", "elbow", "upper arm", "clavicle"),
     *("pelvis", "frog-leg pelvis", "lumbar spine", "thoracic spine", "chest", "ribs"),
 )
-HARDER_REGIONS = REGIONS + HARD * 2
-"""Those where the first round was at its weakest, more often."""
+REGIONS = tuple(
+    name for name in regions() for _ in range(1 + 2 * (name in LIMBS) + 2 * (name in HARD))
+)
+"""Limbs three times as often as trunks and dogs, and what is hard still oftener."""
 PARTS = ("ankle", "elbow", "foot", "hip", "knee", "pelvis", "shoulder", "wrist")
 AUGMENTATION = {
     "rotation_deg": 20.0,
@@ -86,8 +85,6 @@ PRETRAINING: dict[str, Any] = {
     "patience": None,
     "batch_norm_momentum": 0.95,
 }
-WRONG_POLARITY = 0.1
-"""How often a patch is shown the wrong way round, once the network has learned the right one."""
 SHIPPED = {
     "size_px": 448,
     "scales": (1.0, 0.43, 0.29),
@@ -107,65 +104,21 @@ VIEWS: tuple[dict[str, Any], ...] = (
     SHIPPED | {"size_px": 320, "scales": (1.0, 0.6, 0.4)},
 )
 KEYS = ("accuracy", "dice", "auc")
+SIMULATIONS = "simulations"
 RESULTS = "evaluation.json"
 FALSE = 0.005
 THRESHOLDS = 1 - np.logspace(-0.05, -6, 500)
-GOING_ON: dict[str, Any] = {
-    **{
-        name: value
-        for name, value in PRETRAINING.items()
-        if name not in ("architecture", "preprocessing")
-    },
-    "sampling": PRETRAINING["sampling"] | {"wrong_polarity": WRONG_POLARITY},
-    "fine_tuning": {"batch_norm": "batch", "share": 1.0, "forgetting": 1.0},
-}
 FINE_TUNING: dict[str, Any] = {
     "seed": SEED,
     "patch_px": 192,
     "split": {"by": "nothing"},
-    "sampling": {"batch": 14, "steps": 50, "wrong_polarity": WRONG_POLARITY},
+    "sampling": {"batch": 14, "steps": 50, "wrong_polarity": 0.1},
     "augmentation": AUGMENTATION,
     "fine_tuning": {"batch_norm": "batch", "share": 1.0, "forgetting": 1.0},
     "optimiser": {"learning_rate": 1e-3},
     "patience": None,
     "batch_norm_momentum": 0.99,
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Round:
-    """Part of the pretraining: radiographs of its own, and a schedule of its own.
-
-    A restart of the cosine lets a network go on to learn, see I. Loshchilov, F. Hutter,
-    "SGDR: stochastic gradient descent with warm restarts", ICLR 2017, arXiv:1608.03983.
-    """
-
-    model: str
-    base: str
-    folder: str
-    seed: int
-    regions: tuple[str, ...]
-    config: dict[str, Any]
-
-
-ROUNDS = (
-    Round(
-        model="first",
-        base="none",
-        folder="simulations",
-        seed=SEED,
-        regions=REGIONS,
-        config=PRETRAINING | {"epochs": 16},
-    ),
-    Round(
-        "simulated",
-        "first",
-        "simulations again",
-        SEED + 1,
-        HARDER_REGIONS,
-        GOING_ON | {"epochs": 24},
-    ),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,9 +140,10 @@ def main() -> None:
     parser.add_argument("radiographs", type=Path)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("simulate")
-    one.add_argument("--count", type=int, default=6000, help="in each round")
+    one.add_argument("--count", type=int, default=8000)
     one.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    commands.add_parser("pretrain")
+    one = commands.add_parser("pretrain")
+    one.add_argument("--epochs", type=int, default=22)
     one = commands.add_parser("fold")
     one.add_argument("part", choices=PARTS)
     one.add_argument("--epochs", type=int, default=4)
@@ -211,25 +165,22 @@ def simulate(call: argparse.Namespace) -> None:
     def progress(done: int, total: int) -> None:
         print(f"\r{done} of {total}", end="", flush=True)
 
-    for one in ROUNDS:
-        write_radiographs(
-            call.folder / one.folder,
-            call.count,
-            one.regions,
-            seed=one.seed,
-            size_px=SIZE_PX,
-            workers=call.workers,
-            progress=progress,
-        )
-        print()
+    write_radiographs(
+        call.folder / SIMULATIONS,
+        call.count,
+        REGIONS,
+        seed=SEED,
+        size_px=SIZE_PX,
+        workers=call.workers,
+        progress=progress,
+    )
+    print()
 
 
 def pretrain(call: argparse.Namespace) -> None:
     """Train on simulations alone."""
-    for one in ROUNDS:
-        config = TrainingConfig.parse(one.config)
-        pairs = functools.partial(simulated_pairs, call.folder / one.folder)
-        train(one.model, one.base, config, pairs)
+    config = TrainingConfig.parse(PRETRAINING | {"epochs": call.epochs})
+    train("simulated", "none", config, lambda: simulated_pairs(call))
 
 
 def fold(call: argparse.Namespace) -> None:
@@ -385,9 +336,7 @@ def ship(call: argparse.Namespace) -> None:
             "training": model.card.training
             | {
                 "size_px": SIZE_PX,
-                "simulated_radiographs": sum(
-                    len(names(call.folder / one.folder)) for one in ROUNDS
-                ),
+                "simulated_radiographs": len(simulated_names(call)),
                 "real_radiographs": [one.name for one in real(call) if one.may_ship],
                 "sources": [
                     "myo-sim (Apache-2.0)",
@@ -413,10 +362,9 @@ def train_on_both(call: argparse.Namespace, name: str, known: Sequence[Real]) ->
     config = TrainingConfig.parse(FINE_TUNING | {"epochs": call.epochs})
 
     def pairs() -> list[Pair]:
-        last = call.folder / ROUNDS[-1].folder
-        return real_pairs(call, known) + simulated_pairs(last)[::REHEARSED]
+        return real_pairs(call, known) + simulated_pairs(call)[::REHEARSED]
 
-    train(name, ROUNDS[-1].model, config, pairs)
+    train(name, "simulated", config, pairs)
 
 
 def train(name: str, base: str, config: TrainingConfig, pairs: Any) -> None:
@@ -431,15 +379,16 @@ def train(name: str, base: str, config: TrainingConfig, pairs: Any) -> None:
     print(json.dumps(summary.metrics))
 
 
-def names(folder: Path) -> list[str]:
-    """Names of the simulated radiographs of a folder."""
-    with (folder / "manifest.csv").open(newline="") as file:
+def simulated_names(call: argparse.Namespace) -> list[str]:
+    """Names of the simulated radiographs."""
+    with (call.folder / SIMULATIONS / "manifest.csv").open(newline="") as file:
         return [row["name"] for row in csv.DictReader(file)]
 
 
-def simulated_pairs(folder: Path) -> list[Pair]:
-    """Read the simulated radiographs of a folder."""
-    return [pair(folder, name, "simulated") for name in names(folder)]
+def simulated_pairs(call: argparse.Namespace) -> list[Pair]:
+    """Read the simulated radiographs."""
+    folder = call.folder / SIMULATIONS
+    return [pair(folder, name, "simulated") for name in simulated_names(call)]
 
 
 def real(call: argparse.Namespace) -> list[Real]:
