@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from napari_xnet import tissue
 from napari_xnet.simulation.anatomy import make_scene, regions
+from napari_xnet.simulation.bodies import plan_bodies
 from napari_xnet.simulation.display import clinical_display
 from napari_xnet.simulation.exposure import Exposure, expose
 from napari_xnet.simulation.radiograph import label_map, take
@@ -31,11 +32,12 @@ def main() -> None:
 
 def stages() -> Image.Image:
     """Thickness of each material, the signal, the display and the labels of a hand."""
-    scene = make_scene("hand", np.random.default_rng(SEED))
+    (body,) = plan_bodies(["hand"], 1, SEED)
+    scene = make_scene("hand", body.rng())
     view = standard_view(scene, STAGE_PX)
     inside = thickness(scene, view)
     scenery = plain_scenery(inside)
-    rng = np.random.default_rng(SEED)
+    rng = body.rng(0)
     signal = expose(inside, scenery.light, Exposure(), view.detector.pixel_size_mm, rng)
     shown = clinical_display(signal, scenery.light, view.detector.pixel_size_mm).image
     parts = {f"{name}, mm": inside.mm[name] for name in ("fat", "lean", "bone")}
@@ -47,11 +49,9 @@ def stages() -> Image.Image:
 
 def sheet() -> Image.Image:
     """Radiographs of all regions in turn, with all that is random."""
-    names = regions()
     tiles = []
-    for number in range(SIDE**2):
-        rng = np.random.default_rng([SEED, number])
-        made = take(make_scene(names[number % len(names)], rng), 2 * TILE_PX, rng)
+    for body in plan_bodies(regions(), SIDE**2, SEED):
+        made = take(make_scene(body.region, body.rng()), 2 * TILE_PX, body.rng(0))
         tiles.append(Image.fromarray(stretched(made.image)))
     return mosaic(tiles, TILE_PX, SIDE)
 

@@ -15,8 +15,8 @@ from napari_xnet.simulation import simulate
 
 SAMPLES = {
     # name: region, seed, display
-    "hand": ("hand", 9, "raw"),
-    "knee": ("knee", 1, "clinical"),
+    "hand": ("hand", 6, "raw"),
+    "knee": ("knee", 6, "clinical"),
     "foot": ("foot from the side", 0, "clinical"),
 }
 SIZE_PX = 900

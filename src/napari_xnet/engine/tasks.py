@@ -127,7 +127,7 @@ class SimulationJob:
 
 
 def simulate_radiographs(job: SimulationJob, progress: Reporter) -> "list[SimulatedRadiograph]":
-    """Simulate radiographs, each of another body.
+    """Simulate the radiographs that the command line writes for the same numbers.
 
     Parameters
     ----------
@@ -139,6 +139,7 @@ def simulate_radiographs(job: SimulationJob, progress: Reporter) -> "list[Simula
     list of SimulatedRadiograph
     """
     from napari_xnet.simulation.anatomy import make_scene, regions
+    from napari_xnet.simulation.bodies import plan_bodies
     from napari_xnet.simulation.ct import as_volume, remove_table
     from napari_xnet.simulation.radiograph import take, take_ct
 
@@ -146,15 +147,16 @@ def simulate_radiographs(job: SimulationJob, progress: Reporter) -> "list[Simula
     volume = None
     if job.hu is not None:
         volume = remove_table(as_volume(job.hu, job.spacing_mm, job.names[0]))
-    names = job.names or regions()
-    made = []
-    for number in range(job.count):
-        progress(number, job.count, "Simulating…")
-        rng = np.random.default_rng([job.seed, number])
-        if volume is not None:
-            made.append(take_ct(volume, job.names[0], job.size_px, rng))
-        else:
-            made.append(take(make_scene(names[number % len(names)], rng), job.size_px, rng))
+    made: list[SimulatedRadiograph] = []
+    for body in plan_bodies(job.names or regions(), job.count, job.seed):
+        scene = None if volume else make_scene(body.region, body.rng())
+        for view in range(body.views):
+            progress(len(made), job.count, "Simulating…")
+            rng = body.rng(view)
+            if scene:
+                made.append(take(scene, job.size_px, rng))
+            else:
+                made.append(take_ct(volume, body.region, job.size_px, rng))
     return made
 
 

@@ -1,11 +1,12 @@
 """Many simulated radiographs as TIFF pairs in a folder, with a manifest."""
 
+import contextlib
 import csv
-import functools
 import hashlib
 import itertools
 import json
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -22,39 +23,35 @@ from napari_xnet.errors import XNetError
 from napari_xnet.io.atomic import atomic_path, remove_leftovers
 from napari_xnet.io.labels import write_labels
 from napari_xnet.simulation.anatomy import check_regions, make_scene, regions
+from napari_xnet.simulation.anatomy.visible_human import sexes
+from napari_xnet.simulation.bodies import Body, plan_bodies
 from napari_xnet.simulation.ct import Volume, read_ct, remove_table
 from napari_xnet.simulation.radiograph import SimulatedRadiograph, check_size, take, take_ct
 from napari_xnet.simulation.scene import Scene
 
 MANIFEST_FILE = "manifest.csv"
-VIEWS = 16
-"""Radiographs of one posed body: making that takes longer than a view of it."""
 _Row = dict[str, str]
 _FIELDS = ("name", "region", "source", "style", "kilovolts", "pixel_size_mm", "seed")
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One posed body, and the radiographs of it that are wanted."""
+    """One posed body, and where its radiographs go."""
 
+    body: Body
     folder: Path
-    seed: int
-    scene: int
-    region: str
-    first: int
-    views: int
     size_px: int
     ct: Path | None
-    spacing_mm: tuple[float, ...] | None
+    spacing_mm: tuple[float, float, float]
     visible_human: Path | None
-    digest: str
+    source: str
 
     def name(self, view: int) -> str:
-        return f"{self.first + view:06d}_{self.region.replace(' ', '-')}"
+        return f"{self.body.first + view:06d}_{self.body.region.replace(' ', '-')}"
 
     def key(self, view: int) -> str:
         """Tell radiographs apart that have the same name."""
-        whole = (self.seed, self.scene, view, self.size_px, self.digest)
+        whole = (self.body.seed, self.body.number, view, self.size_px, self.source)
         return "-".join(map(str, whole))
 
 
@@ -79,7 +76,7 @@ def write_radiographs(
         ``manifest.csv``. What it holds already is not made again.
     count : int
         Radiographs. Up to 16 show the same posed body from different sides,
-        fewer if there would not be enough for all `region_names`.
+        see `plan_bodies`.
     region_names : sequence of str
         Parts of the body, in turn; all of them if empty.
     seed : int
@@ -110,64 +107,77 @@ def write_radiographs(
         or the folder cannot be written.
     """
     folder = Path(folder)
-    spacing = tuple(spacing_mm) if spacing_mm is not None else None
-    if ct is not None:
-        volume = Path(ct)
-        names = [volume.resolve().name.partition(".")[0]]
-        # Or each process would find out that it cannot be read.
-        read = _read_volume(volume, spacing)
-        content = hashlib.sha256(read.hu.data)
-        content.update(str(read.spacing_mm).encode())
-        digest = content.hexdigest()[:12]
-    else:
-        volume, digest = None, napari_xnet.__version__
-        names = list(region_names) or list(regions(visible_human))
-        check_regions(names, visible_human)
     check_size(size_px)
     for name, value, least in (("count", count, 1), ("workers", workers, 1), ("seed", seed, 0)):
         if value < least:
             raise XNetError(f"The {name} must be at least {least}, not {value}.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise XNetError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-    views = min(VIEWS, -(-count // len(names)))
-    tasks = [
-        _Task(
-            folder,
-            seed,
-            scene,
-            names[scene % len(names)],
-            first,
-            min(views, count - first),
-            size_px,
-            volume,
-            spacing,
-            Path(visible_human) if visible_human is not None else None,
-            digest,
-        )
-        for scene, first in enumerate(range(0, count, views))
-    ]
-    _check_folder(folder, tasks)
-    remove_leftovers(folder)
-    rows: dict[int, list[_Row]] = {}
-    done = 0
-    for scene, made in _make_all(tasks, workers):
-        rows[scene] = made
-        done += len(made)
-        if progress:
-            progress(done, count)
+    with contextlib.ExitStack() as stack:
+        spacing, shared, human = (1.0, 1.0, 1.0), None, None
+        if ct is not None:
+            names = [Path(ct).resolve().name.partition(".")[0]]
+            volume = remove_table(read_ct(ct, spacing_mm))
+            shared = stack.enter_context(_shared(volume))
+            spacing, source = volume.spacing_mm, _fingerprint(volume)
+        else:
+            names = list(region_names) or list(regions(visible_human))
+            check_regions(names, visible_human)
+            source = napari_xnet.__version__
+            if visible_human is not None:
+                human = Path(visible_human)
+                source += "".join(sexes(human))
+        _make_folder(folder)
+        tasks = [
+            _Task(body, folder, size_px, shared, spacing, human, source)
+            for body in plan_bodies(names, count, seed)
+        ]
+        _check_folder(folder, tasks)
+        remove_leftovers(folder)
+        rows: dict[int, list[_Row]] = {}
+        done = 0
+        for number, made in _make_all(tasks, workers):
+            rows[number] = made
+            done += len(made)
+            if progress:
+                progress(done, count)
     manifest = folder / MANIFEST_FILE
     with atomic_path(manifest) as temporary, temporary.open("w", newline="") as file:
         table = csv.DictWriter(file, _FIELDS)
         table.writeheader()
-        table.writerows(itertools.chain.from_iterable(rows[scene] for scene in sorted(rows)))
+        table.writerows(itertools.chain.from_iterable(rows[number] for number in sorted(rows)))
     return manifest
+
+
+@contextlib.contextmanager
+def _shared(volume: Volume) -> Iterator[Path]:
+    """Lay a CT where all processes can look at it, so that it is read and in memory but once."""
+    with tempfile.TemporaryDirectory(prefix="napari-xnet-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "ct.npy"
+        try:
+            np.save(path, volume.hu)
+        except OSError as error:
+            raise XNetError(
+                f"The CT cannot be copied to {folder}: {error.strerror}. TMPDIR chooses another "
+                "folder."
+            ) from error
+        yield path
+
+
+def _fingerprint(volume: Volume) -> str:
+    content = hashlib.sha256(volume.hu.data)
+    content.update(str(volume.spacing_mm).encode())
+    return content.hexdigest()[:12]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise XNetError(f"The folder {folder} cannot be made: {error.strerror}.") from error
 
 
 def _check_folder(folder: Path, tasks: Sequence[_Task]) -> None:
     """Refuse a folder with radiographs that the manifest would not list."""
-    wanted = {task.name(view) for task in tasks for view in range(task.views)}
+    wanted = {task.name(view) for task in tasks for view in range(task.body.views)}
     others = sorted(
         path.stem
         for path in folder.glob("[0-9]*_*.tif")
@@ -180,20 +190,14 @@ def _check_folder(folder: Path, tasks: Sequence[_Task]) -> None:
         )
 
 
-def _rng(*key: int) -> np.random.Generator:
-    """Random numbers of a body (seed, scene) or of a view of it (seed, scene, view)."""
-    seed, *spawned = key
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=spawned))
-
-
 def _make_all(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[int, list[_Row]]]:
     if workers <= 1 or len(tasks) == 1:
         for task in tasks:
-            yield task.scene, _make(task)
+            yield task.body.number, _make(task)
         return
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
-        waiting = {pool.submit(_make, task): task.scene for task in tasks}
+        waiting = {pool.submit(_make, task): task.body.number for task in tasks}
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
@@ -222,17 +226,17 @@ def _make(task: _Task) -> list[_Row]:
     """Write the radiographs of one body that are not there yet; return their rows."""
     rows: list[_Row] = []
     scene: Scene | Volume | None = None
-    for view in range(task.views):
+    for view in range(task.body.views):
         name, seed = task.name(view), task.key(view)
         row = _read_row(task.folder / name)
         if row.get("seed") != seed:
             if scene is None:
                 scene = _read_body(task)
-            rng = _rng(task.seed, task.scene, view)
+            rng = task.body.rng(view)
             if isinstance(scene, Scene):
                 made = take(scene, task.size_px, rng)
             else:
-                made = take_ct(scene, task.region, task.size_px, rng)
+                made = take_ct(scene, task.body.region, task.size_px, rng)
             row = _write(task.folder / name, made, seed)
         rows.append(row)
     return rows
@@ -240,13 +244,8 @@ def _make(task: _Task) -> list[_Row]:
 
 def _read_body(task: _Task) -> Scene | Volume:
     if task.ct:
-        return _read_volume(task.ct, task.spacing_mm)
-    return make_scene(task.region, _rng(task.seed, task.scene), task.visible_human)
-
-
-@functools.lru_cache(maxsize=1)
-def _read_volume(path: Path, spacing_mm: tuple[float, ...] | None) -> Volume:
-    return remove_table(read_ct(path, spacing_mm))
+        return Volume(np.load(task.ct, mmap_mode="r"), task.spacing_mm)
+    return make_scene(task.body.region, task.body.rng(), task.visible_human)
 
 
 def _write(stem: Path, made: SimulatedRadiograph, seed: str) -> _Row:

@@ -10,6 +10,7 @@ from scipy import ndimage
 from napari_xnet import tissue
 from napari_xnet.errors import XNetError
 from napari_xnet.simulation.anatomy import make_scene
+from napari_xnet.simulation.bodies import plan_bodies
 from napari_xnet.simulation.ct import Volume, random_ct_projection
 from napari_xnet.simulation.display import (
     Displayed,
@@ -242,7 +243,8 @@ def simulate(
     region : str
         Part of the body, one of `anatomy.regions`.
     seed : int
-        Same seed, same arguments, same versions of the packages: same radiograph.
+        Same seed, same arguments, same versions of the packages: same radiograph,
+        with ``display="random"`` the one that `write_radiographs` writes first.
     size_px : int
         Long side of the image.
     display : {"random", "clinical", "raw"}
@@ -261,8 +263,8 @@ def simulate(
         ``simulation`` is not installed.
     """
     check_size(size_px)
-    rng = np.random.default_rng(seed)
-    scene = make_scene(region, rng)
+    (body,) = plan_bodies([region], 1, seed)
+    scene, rng = make_scene(region, body.rng()), body.rng(0)
     if display == "random":
         return take(scene, size_px, rng)
     view = standard_view(scene, size_px)

@@ -5,12 +5,16 @@ import csv
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 
 import napari_xnet.simulation
+from napari_xnet.engine.tasks import SimulationJob, simulate_radiographs
 from napari_xnet.errors import XNetError
 from napari_xnet.io import read_image, read_labels
 from napari_xnet.io.samples import NAMES, sample_path
-from napari_xnet.simulation import dataset, regions, simulate, write_radiographs
+from napari_xnet.simulation import regions, simulate, write_radiographs
+from napari_xnet.simulation.bodies import Body, plan_bodies
 from napari_xnet.simulation.radiograph import BONE_MM, SOFT_TISSUE_MM, bone_contrast, label_map
 from napari_xnet.simulation.scenery import plain_scenery
 from napari_xnet.simulation.view import Thickness
@@ -80,10 +84,12 @@ def test_folder_is_the_same_however_it_was_made(tmp_path):
     manifest = write_radiographs(
         tmp_path / "a", 18, **options, progress=lambda done, total: seen.append((done, total))
     )
-    assert seen == [(9, 18), (18, 18)]
+    assert seen == [(4, 18), (8, 18), (12, 18), (16, 18), (18, 18)]
     with manifest.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["region"] for row in rows] == ["dog tail"] * 9 + ["dog paw"] * 9
+    assert [row["region"] for row in rows] == (["dog tail"] * 4 + ["dog paw"] * 4) * 2 + [
+        "dog tail"
+    ] * 2
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     stems = [row["name"] for row in rows]
     assert names == sorted(
@@ -109,13 +115,34 @@ def test_folder_is_the_same_however_it_was_made(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_a_body_has_at_most_16_views_and_its_own_random_numbers(tmp_path):
-    manifest = write_radiographs(tmp_path, 17, ["dog tail"], size_px=16)
-    with manifest.open(newline="") as file:
-        seeds = [row["seed"].split("-")[:3] for row in csv.DictReader(file)]
-    assert [seed[1] for seed in seeds] == ["0"] * 16 + ["1"]
-    streams = {dataset._rng(*key).random() for key in ((0, 0), (0, 0, 0), (0, 0, 1), (0, 1))}
-    assert len(streams) == 4
+@given(st.integers(1, 300), st.integers(1, 5))
+def test_bodies_take_turns_and_have_at_most_16_views(count, regions):
+    bodies = plan_bodies([str(number) for number in range(regions)], count, seed=0)
+    taken = [number for body in bodies for number in range(body.first, body.first + body.views)]
+    assert taken == list(range(count))
+    assert [body.region for body in bodies] == [str(n % regions) for n in range(len(bodies))]
+    assert max(body.views for body in bodies) <= 16
+    assert len(bodies) >= min(count, 2 * regions)
+
+
+def test_each_body_and_each_view_has_its_own_random_numbers():
+    first, second = (Body("hand", 0, number, 0, 2) for number in (0, 1))
+    streams = (first.rng(), first.rng(0), first.rng(1), second.rng(), second.rng(0))
+    assert len({rng.random() for rng in streams}) == len(streams)
+
+
+def test_python_the_window_and_the_command_line_make_the_same(tmp_path):
+    write_radiographs(tmp_path, 3, ["dog tail"], seed=4, size_px=48)
+    written = [
+        [tifffile.imread(tmp_path / f"{number:06d}_dog-tail{end}.tif") for end in ("", "_labels")]
+        for number in range(3)
+    ]
+    in_window = simulate_radiographs(SimulationJob(("dog tail",), 3, 48, 4), lambda *_: None)
+    for (image, labels), one in zip(written, in_window, strict=True):
+        np.testing.assert_array_equal(one.image, image)
+        np.testing.assert_array_equal(one.labels, labels)
+    first = simulate("dog tail", seed=4, size_px=48)
+    np.testing.assert_array_equal(first.image, written[0][0])
 
 
 def test_radiographs_of_another_simulation_are_not_mixed_in(tmp_path):

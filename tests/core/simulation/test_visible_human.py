@@ -59,6 +59,14 @@ def test_they_are_written_with_labels(folder, tmp_path):
         assert [row["source"] for row in csv.DictReader(file)] == ["Visible Human female"] * 2
     labels = [read_labels(path) for path in sorted(tmp_path.glob("*_labels.tif"))]
     assert any((one == 3).any() for one in labels)
+    man = tmp_path / "man"
+    man.mkdir()
+    for path in folder.glob("*.glb"):
+        renamed = path.read_bytes().replace(b"VH_F_", b"VH_M_")
+        (man / path.name.replace("_F_", "_M_")).write_bytes(renamed)
+    write_radiographs(tmp_path, 2, ["knee"], size_px=64, visible_human=man)
+    with manifest.open(newline="") as file:
+        assert [row["source"] for row in csv.DictReader(file)] == ["Visible Human male"] * 2
     with pytest.raises(XNetError, match=r'no region "hand"\. Known are: knee'):
         write_radiographs(tmp_path, 1, ["hand"], visible_human=folder)
     with pytest.raises(XNetError, match="holds no Visible Human; it needs the files VH_F_Skin"):
