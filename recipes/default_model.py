@@ -143,7 +143,7 @@ def main() -> None:
     one.add_argument("--count", type=int, default=8000)
     one.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     one = commands.add_parser("pretrain")
-    one.add_argument("--epochs", type=int, default=22)
+    one.add_argument("--epochs", type=int, default=18)
     one = commands.add_parser("fold")
     one.add_argument("part", choices=PARTS)
     one.add_argument("--epochs", type=int, default=4)

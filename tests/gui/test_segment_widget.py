@@ -161,7 +161,7 @@ def test_edit_of_one_slice_leaves_the_others_to_be_updated(viewer, dock, segment
 def test_bone_cleanup_and_probabilities(viewer, dock, segment, hand):
     viewer.add_image(hand, name="hand", scale=(2, 2))
     dock["probabilities"].value = True
-    dock["bone_cleanup_px"].value = 100
+    dock["bone_cleanup"].value = 100
     segment()
     (labels,) = labels_of(viewer)
     assert not (labels.data == tissue.BONE.value).any()
@@ -170,7 +170,7 @@ def test_bone_cleanup_and_probabilities(viewer, dock, segment, hand):
     np.testing.assert_allclose(total, 1, atol=1e-5)
     assert all(tuple(layer.scale) == (2, 2) for layer in layers)
 
-    dock["bone_cleanup_px"].value = 0
+    dock["bone_cleanup"].value = 0
     segment()
     assert (labels.data == tissue.BONE.value).any()
     assert len(viewer.layers) == 5
@@ -318,7 +318,7 @@ def test_settings_are_remembered(viewer, dock, open_dock, segment, hand):
     viewer.add_image(hand)
     dock["threshold"].value = 0.61
     dock["use_threshold"].value = True
-    dock["bone_cleanup_px"].value = 7
+    dock["bone_cleanup"].value = 7
     dock["detail"].value = "Fast"
     segment()
 
@@ -326,7 +326,7 @@ def test_settings_are_remembered(viewer, dock, open_dock, segment, hand):
     assert again["threshold"].value == pytest.approx(0.61)
     assert again["use_threshold"].value is True
     assert again["threshold"].enabled
-    assert again["bone_cleanup_px"].value == 7
+    assert again["bone_cleanup"].value == 7
     assert again["detail"].value == "Fast"
 
 

@@ -142,6 +142,7 @@ def simulate_radiographs(job: SimulationJob, progress: Reporter) -> "list[Simula
     from napari_xnet.simulation.bodies import plan_bodies
     from napari_xnet.simulation.ct import as_volume, remove_table
     from napari_xnet.simulation.radiograph import take, take_ct
+    from napari_xnet.simulation.scene import Scene
 
     progress(0, job.count, "Simulating…")
     volume = None
@@ -149,14 +150,14 @@ def simulate_radiographs(job: SimulationJob, progress: Reporter) -> "list[Simula
         volume = remove_table(as_volume(job.hu, job.spacing_mm, job.names[0]))
     made: list[SimulatedRadiograph] = []
     for body in plan_bodies(job.names or regions(), job.count, job.seed):
-        scene = None if volume else make_scene(body.region, body.rng())
+        seen = volume or make_scene(body.region, body.rng())
         for view in range(body.views):
             progress(len(made), job.count, "Simulating…")
             rng = body.rng(view)
-            if scene:
-                made.append(take(scene, job.size_px, rng))
+            if isinstance(seen, Scene):
+                made.append(take(seen, job.size_px, rng))
             else:
-                made.append(take_ct(volume, body.region, job.size_px, rng))
+                made.append(take_ct(seen, body.region, job.size_px, rng))
     return made
 
 

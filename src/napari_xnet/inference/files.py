@@ -1,5 +1,6 @@
 """Segment an image file into files."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -75,16 +76,24 @@ def segment_file(
             "this command: move it, or choose another folder."
         )
     radiograph = read_image(path)
-    result = segment(radiograph.data, model, rgb=radiograph.rgb, options=options, progress=progress)
+    size = radiograph.pixel_size_mm
+    result = segment(
+        radiograph.data,
+        model,
+        rgb=radiograph.rgb,
+        pixel_size_mm=math.sqrt(math.prod(size)) if size else None,
+        options=options,
+        progress=progress,
+    )
     if note:
         for sentence in result.notes:
             note(f"    {sentence}")
         if radiograph.others:
             note(f"    The file holds more images; only the first was used: {radiograph.name}.")
-    write_labels(written[0], result.labels, pixel_size_mm=radiograph.pixel_size_mm, predicted=True)
+    write_labels(written[0], result.labels, pixel_size_mm=size, predicted=True)
     if probabilities:
         planes = result.probabilities
         if planes.ndim > 4:
             planes = planes.reshape(len(planes), -1, *planes.shape[-2:])
-        write_probabilities(written[1], planes, pixel_size_mm=radiograph.pixel_size_mm)
+        write_probabilities(written[1], planes, pixel_size_mm=size)
     return written

@@ -1,12 +1,93 @@
-"""From class probabilities to labels."""
+"""From class probabilities to labels, and labels made cleaner."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_opening, binary_propagation
+from scipy import ndimage
 
 from napari_xnet import tissue
 
+SizeUnit = Literal["px", "mm"]
+"""Of the sizes of `PostProcessing`: px of the working image, or mm at the detector."""
+
+SIZE_UNITS: tuple[SizeUnit, ...] = get_args(SizeUnit)
+
 _BEAM, _SOFT, _BONE = range(len(tissue.CLASSES))
+_OTHERS = {_BEAM: (_SOFT, _BONE), _SOFT: (_BEAM, _BONE), _BONE: (_BEAM, _SOFT)}
+"""Of each class, the two others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostProcessing:
+    """What is done to probabilities to get labels; every step can be left out.
+
+    Sizes are lengths in `size_unit`; 0 leaves a step out. The steps come in
+    the order of the attributes.
+
+    Attributes
+    ----------
+    soft_tissue_threshold : float in [0, 1], optional
+        See `label`; the likeliest class if None.
+    bone_cleanup : float
+        Islands of bone that hold no square of this side become the likelier
+        of the other classes; what reaches such a square stays whole (opening
+        by reconstruction).
+    largest_hole : float
+        Holes smaller than a square of this side are filled: in bone with
+        bone; where open beam shows through the body, with the likelier of
+        the other classes. What the frame cuts is no hole.
+    bone_dilation : float
+        Bone is painted over soft tissue as far as a square of this side
+        reaches around it: the bone's mask, opened with a square of the side
+        `bone_opening`, is dilated; open beam stays [1]_.
+    bone_opening : float
+        For `bone_dilation`: smaller bone is not dilated.
+    smallest_region : float
+        Regions of soft tissue smaller than a square of this side become the
+        likelier of open beam and bone.
+    size_unit : {"px", "mm"}
+        ``"px"``: of the working image.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+
+    References
+    ----------
+    .. [1] J. Bullock, C. Cuesta-Lazaro, A. Quera-Bofarull, arXiv:1812.00548,
+       section on post-processing; there, bone is opened with 10 px.
+    """
+
+    soft_tissue_threshold: float | None = None
+    bone_cleanup: float = 0.0
+    largest_hole: float = 0.0
+    bone_dilation: float = 0.0
+    bone_opening: float = 10.0
+    smallest_region: float = 0.0
+    size_unit: SizeUnit = "px"
+
+    def __post_init__(self) -> None:
+        threshold = self.soft_tissue_threshold
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"The soft-tissue threshold must be from 0 to 1, not {threshold}.")
+        if self.size_unit not in SIZE_UNITS:
+            raise ValueError(f'The unit of sizes must be px or mm, not "{self.size_unit}".')
+        for name in ("bone_cleanup", "largest_hole", "bone_dilation", "bone_opening",
+                     "smallest_region"):  # fmt: skip
+            size = getattr(self, name)
+            if not 0 <= size < np.inf:
+                raise ValueError(
+                    f"The {name.replace('_', ' ')} cannot be negative, nor infinite "
+                    f"({size} {self.size_unit})."
+                )
+
+    @property
+    def looks_at_regions(self) -> bool:
+        """Whether there are steps beyond `label`."""
+        return any((self.bone_cleanup, self.largest_hole, self.bone_dilation, self.smallest_region))
 
 
 def label(
@@ -41,32 +122,112 @@ def label(
     return np.asarray(index + tissue.OPEN_BEAM.value, np.uint8)
 
 
-def remove_bone_islands(probabilities: NDArray[np.floating], size_px: int) -> NDArray[np.floating]:
-    """Take the bone out of islands too small to be one.
+def duels(probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Find which of each two classes is the likelier one: all that `clean` asks of probabilities.
 
     Parameters
     ----------
-    probabilities : ndarray of float, shape (Y, X, 3)
-        Class probabilities in the order of `tissue.CLASSES`.
-    size_px : int
-        Regions that are likeliest bone and hold no square of this side are
-        islands; what reaches such a square stays whole (opening by
-        reconstruction).
+    probabilities : ndarray of float, shape (3, ...)
 
     Returns
     -------
-    ndarray of float, shape (Y, X, 3)
-        The same, but with no probability of bone in the islands.
+    ndarray of uint8, shape (...)
+        Bit *k* says of the two classes besides *k* whether the later one is likelier.
     """
-    bone = probabilities.argmax(axis=-1) == _BONE
-    # Bone that the frame cuts continues outside of it.
-    padded = np.pad(bone, size_px, mode="edge")
-    core = binary_opening(padded, np.ones((size_px, size_px), bool))
-    inside = (slice(size_px, -size_px),) * 2
-    islands = bone & ~binary_propagation(core, mask=padded)[inside]
-    result = probabilities.copy()
-    # Where bone was certain, nothing is known of the others: they get one half each.
-    others = result[islands, :_BONE] + np.finfo(result.dtype).tiny
-    result[islands, :_BONE] = others / others.sum(axis=-1, keepdims=True)
-    result[islands, _BONE] = 0
+    result = np.zeros(probabilities.shape[1:], np.uint8)
+    for without, (first, second) in _OTHERS.items():
+        result |= (probabilities[second] > probabilities[first]).astype(np.uint8) << without
     return result
+
+
+def clean(
+    labels: NDArray[np.uint8],
+    duelled: NDArray[np.uint8],
+    steps: PostProcessing,
+    px_per_unit: float = 1.0,
+) -> NDArray[np.uint8]:
+    """Do the steps of post-processing that look at regions.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (Y, X)
+        See `label`.
+    duelled : ndarray of uint8, shape (Y, X)
+        See `duels`.
+    steps : PostProcessing
+    px_per_unit : float
+        Pixels of `labels` in one `size_unit`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (Y, X)
+    """
+    index = labels - np.uint8(tissue.OPEN_BEAM.value)
+    if steps.bone_cleanup:
+        side = _side(steps.bone_cleanup, px_per_unit)
+        _replace(index, _islands(index == _BONE, side), duelled, _BONE)
+    if steps.largest_hole:
+        area = (steps.largest_hole * px_per_unit) ** 2
+        index[_small_regions(index != _BONE, area, within_frame=True)] = _BONE
+        _replace(index, _small_regions(index == _BEAM, area, within_frame=True), duelled, _BEAM)
+    if steps.bone_dilation:
+        opening, reach = (
+            _side(size, px_per_unit) for size in (steps.bone_opening, steps.bone_dilation)
+        )
+        bone = _dilated(_opened(index == _BONE, opening), reach)
+        index[bone & (index == _SOFT)] = _BONE
+    if steps.smallest_region:
+        area = (steps.smallest_region * px_per_unit) ** 2
+        _replace(index, _small_regions(index == _SOFT, area), duelled, _SOFT)
+    return index + np.uint8(tissue.OPEN_BEAM.value)
+
+
+def _side(size: float, px_per_unit: float) -> int:
+    return max(1, round(size * px_per_unit))
+
+
+def _replace(
+    index: NDArray[np.uint8], where: NDArray[np.bool_], duelled: NDArray[np.uint8], old: int
+) -> None:
+    """Give pixels the likelier of the other classes than their old one."""
+    first, second = _OTHERS[old]
+    index[where] = np.where(duelled[where] & (1 << old), second, first)
+
+
+def _islands(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Find regions that hold no square."""
+    # What the frame cuts continues outside of it.
+    padded = np.pad(mask, side, mode="edge")
+    regions, count = ndimage.label(padded)
+    holds = np.zeros(count + 1, bool)
+    holds[regions[_opened(padded, side)]] = True
+    inside = (slice(side, -side),) * 2
+    islands: NDArray[np.bool_] = mask & ~holds[regions[inside]]
+    return islands
+
+
+def _small_regions(
+    mask: NDArray[np.bool_], area: float, within_frame: bool = False
+) -> NDArray[np.bool_]:
+    """Find regions of fewer pixels, of those that do not touch the frame if that is asked for."""
+    regions, count = ndimage.label(mask)
+    small = np.bincount(regions.ravel(), minlength=count + 1) < area
+    small[0] = False
+    if within_frame:
+        for edge in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
+            small[edge] = False
+    found: NDArray[np.bool_] = small[regions]
+    return found
+
+
+def _opened(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Open with a square."""
+    eroded = ndimage.minimum_filter(mask.view(np.uint8), side, mode="constant")
+    return _dilated(eroded.view(np.bool_), side)
+
+
+def _dilated(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Dilate with a square; of even sides the middle is where it is for SciPy's `dilation`."""
+    origin = -1 if side % 2 == 0 else 0
+    dilated = ndimage.maximum_filter(mask.view(np.uint8), side, mode="constant", origin=origin)
+    return np.asarray(dilated.view(np.bool_))

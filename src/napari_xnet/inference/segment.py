@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_xnet import tissue
 from napari_xnet.errors import ImageError
 from napari_xnet.imaging import EdgeAwareUpsampling, WorkingImage, as_array
-from napari_xnet.inference.postprocess import label, remove_bone_islands
+from napari_xnet.inference.postprocess import PostProcessing, clean, duels, label
 from napari_xnet.models import DEFAULT, POLARITIES, Model, Polarity, Preprocessing, load_model
 
 Progress = Callable[[float, int], None]
@@ -23,17 +23,12 @@ SIZE_RANGE_PX = (8, 8192)
 """Long sides that a working image may have."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """What can be chosen when a radiograph is segmented.
+@dataclass(frozen=True, kw_only=True)
+class Options(PostProcessing):
+    """What can be chosen when a radiograph is segmented, besides `PostProcessing`.
 
     Attributes
     ----------
-    soft_tissue_threshold : float in [0, 1], optional
-        See `postprocess.label`; the likeliest class if None.
-    bone_cleanup_px : int
-        See `postprocess.remove_bone_islands`, in px of the working image;
-        0 for none.
     size_px : int, optional
         Long side of the working image, that of the model's card if None.
     polarity : {"auto", "bone bright", "bone dark"}
@@ -49,18 +44,12 @@ class Options:
         If a value is out of range.
     """
 
-    soft_tissue_threshold: float | None = None
-    bone_cleanup_px: int = 0
     size_px: int | None = None
     polarity: Polarity = "auto"
     memory_mb: int = 512
 
     def __post_init__(self) -> None:
-        threshold = self.soft_tissue_threshold
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise ValueError(f"The soft-tissue threshold must be from 0 to 1, not {threshold}.")
-        if self.bone_cleanup_px < 0:
-            raise ValueError(f"Bone clean-up cannot be negative ({self.bone_cleanup_px} px).")
+        super().__post_init__()
         smallest, largest = SIZE_RANGE_PX
         if self.size_px is not None and not smallest <= self.size_px <= largest:
             raise ValueError(
@@ -126,6 +115,7 @@ def segment(
     model: str | Path | Model = DEFAULT,
     *,
     rgb: bool | None = None,
+    pixel_size_mm: float | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
     **choices: Any,
@@ -143,14 +133,16 @@ def segment(
     rgb : bool, optional
         Whether the last axis holds colours. If None, it does if the image has
         more than two axes and the last one has the length 3 or 4.
+    pixel_size_mm : float, optional
+        Edge length of a pixel, for sizes in mm.
     options : Options, optional
         All choices in one.
     progress : callable, optional
         Called as ``progress(done, total)``, in slices, before each call of the
         network and after each strip of rows; what it raises stops the work.
     **choices
-        Fields of `Options`: `soft_tissue_threshold`, `bone_cleanup_px`,
-        `size_px`, `polarity`, `memory_mb`.
+        Fields of `Options` and `PostProcessing`: `soft_tissue_threshold`,
+        `bone_cleanup`, `size_px` and so on.
 
     Returns
     -------
@@ -160,7 +152,8 @@ def segment(
     Raises
     ------
     ImageError
-        If the image is not a radiograph, see `imaging.working_image`.
+        If the image is not a radiograph, see `imaging.working_image`; or if
+        sizes are in mm, but nobody says how large a pixel is.
     ModelError
         If there is no such model, or it is damaged.
     ValueError
@@ -176,6 +169,12 @@ def segment(
     if options is not None and choices:
         raise TypeError("Give either options or single choices, not both.")
     options = options or Options(**choices)
+    in_mm = options.looks_at_regions and options.size_unit == "mm"
+    if in_mm and not pixel_size_mm:
+        raise ImageError(
+            "The image does not say how large its pixels are, so sizes cannot be in mm: give them "
+            "in px, or say how large a pixel is."
+        )
     pages, shape = _pages(as_array(image), rgb)
     if not isinstance(model, Model):
         model = load_model(model)
@@ -190,10 +189,17 @@ def segment(
 
     for batch in _batches(pages, model, options):
         for one, working in _predict(batch, model, options, check):
+            page = labels[len(done)]
+            duelled = np.empty_like(page) if options.looks_at_regions else None
             for rows, probabilities in one.strips(working):
-                labels[len(done), rows] = label(probabilities, options.soft_tissue_threshold)
+                page[rows] = label(probabilities, options.soft_tissue_threshold)
+                if duelled is not None:
+                    duelled[rows] = duels(probabilities)
                 if progress:
                     progress(len(done) + rows.stop / shape[-2], len(pages))
+            if duelled is not None:
+                px = 1 / (pixel_size_mm or 1.0) if in_mm else 1 / working.scale
+                page[:] = clean(page, duelled, options, px)
             notes.update(dict.fromkeys(working.notes))
             done.append(one)
     return Segmentation(labels.reshape(shape), tuple(notes), tuple(done))
@@ -258,9 +264,6 @@ def _predict(
     )
     for page, working, probabilities in zip(pages, workings, predicted, strict=True):
         height, width = working.content
-        probabilities = probabilities[:height, :width]
-        if options.bone_cleanup_px:
-            probabilities = remove_bone_islands(probabilities, options.bone_cleanup_px)
         # Half precision, so that a stack's probabilities fit beside its labels.
-        half = probabilities.astype(np.float16)
+        half = probabilities[:height, :width].astype(np.float16)
         yield _Slice(page, size_px, preprocessing, half), working

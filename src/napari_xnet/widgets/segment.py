@@ -104,8 +104,8 @@ class SegmentWidget(Container[Any]):
             tooltip="Soft tissue only where its probability is above this, elsewhere the likelier "
             "of open beam and bone. Higher: purer soft tissue. Lower: more of it.",
         )
-        self._bone_cleanup_px = SpinBox(
-            name="bone_cleanup_px",
+        self._bone_cleanup = SpinBox(
+            name="bone_cleanup",
             label="Bone clean-up",
             value=0,
             min=0,
@@ -136,7 +136,7 @@ class SegmentWidget(Container[Any]):
                 self._slices,
                 self._polarity,
                 row(self._use_threshold, self._threshold, label="Threshold"),
-                self._bone_cleanup_px,
+                self._bone_cleanup,
                 self._probabilities,
                 row(self._run_button, self._cancel_button),
                 self._progress,
@@ -151,7 +151,7 @@ class SegmentWidget(Container[Any]):
                 self._detail,
                 self._use_threshold,
                 self._threshold,
-                self._bone_cleanup_px,
+                self._bone_cleanup,
                 self._probabilities,
             )
         }
@@ -237,7 +237,7 @@ class SegmentWidget(Container[Any]):
             model=model,
             options=Options(
                 soft_tissue_threshold=self._threshold.value if self._use_threshold.value else None,
-                bone_cleanup_px=self._bone_cleanup_px.value,
+                bone_cleanup=self._bone_cleanup.value,
                 polarity=self._polarity.value,
                 size_px=int(np.clip(size_px * DETAILS[self._detail.value], *SIZE_RANGE_PX)),
                 memory_mb=preferences.memory_mb,

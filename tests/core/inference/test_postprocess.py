@@ -1,4 +1,4 @@
-"""From probabilities to labels: the published rule, and bone clean-up."""
+"""From probabilities to labels: the published rule, and what is made of regions."""
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_xnet.inference.postprocess import label, remove_bone_islands
+from napari_xnet.inference.postprocess import PostProcessing, clean, duels, label
 
-BONE = 2
+BEAM, SOFT, BONE = 1, 2, 3
 thresholds = st.floats(0, 1)
 
 
@@ -58,64 +58,66 @@ def test_the_ends_of_the_threshold():
     np.testing.assert_array_equal(label(probabilities, 0), [2, 2, 1])
 
 
-def maps(mask, certain=1.0):
-    """Probabilities (Y, X, 3) with bone in a mask, soft tissue elsewhere."""
-    soft = np.where(mask, 1 - certain, certain)
-    return np.stack([np.zeros(mask.shape), soft, 1 - soft], -1).astype(np.float32)
-
-
-def bone(probabilities):
-    return probabilities.argmax(axis=-1) == BONE
-
-
 masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20))
-sizes = st.integers(1, 8)
+sides = st.integers(1, 8)
 
 
-@given(probabilities=distributions(max_side=20), size_px=sizes)
-def test_cleanup_only_takes_bone_away(probabilities, size_px):
-    before = np.moveaxis(probabilities, 0, -1)
+def cleaned(probabilities, threshold=None, px_per_unit=1.0, **steps):
+    """Labels after a step."""
+    before = label(probabilities, threshold)
     copy = before.copy()
-    after = remove_bone_islands(before, size_px)
+    after = clean(before, duels(probabilities), PostProcessing(**steps), px_per_unit)
+    assert after.dtype == np.uint8
     np.testing.assert_array_equal(before, copy)
-    assert not (bone(after) & ~bone(before)).any()
-    changed = (after != before).any(axis=-1)
-    assert not (changed & ~bone(before)).any()
-    assert (after[changed, BONE] == 0).all()
-    again = remove_bone_islands(after, size_px)
-    np.testing.assert_array_equal(again, after)
+    return after
 
 
-@given(probabilities=distributions(max_side=20), size_px=sizes)
-def test_what_is_left_is_still_a_distribution(probabilities, size_px):
-    after = remove_bone_islands(np.moveaxis(probabilities, 0, -1), size_px)
-    assert after.min() >= 0
-    np.testing.assert_allclose(after.sum(axis=-1), 1, atol=1e-5)
+def among(mask, inside, outside):
+    """Probabilities of one class in a mask, of another elsewhere; nothing is certain."""
+    labels = np.where(mask, inside, outside)
+    return np.stack([0.1 + 0.7 * (labels == one) for one in (BEAM, SOFT, BONE)])
 
 
-@given(mask=masks, size_px=sizes, certain=st.sampled_from([0.6, 1.0]))
-def test_regions_stay_whole_or_go_whole(mask, size_px, certain):
-    after = bone(remove_bone_islands(maps(mask, certain), size_px))
+def runner_up(probabilities, without):
+    """The likeliest class but one; the first if they are equal."""
+    others = probabilities.copy()
+    others[without - 1] = -1
+    return others.argmax(axis=0) + 1
+
+
+@given(probabilities=distributions(max_side=20), side=sides, threshold=st.none() | thresholds)
+def test_cleanup_only_takes_bone_away(probabilities, side, threshold):
+    before = label(probabilities, threshold)
+    after = cleaned(probabilities, threshold, bone_cleanup=side)
+    changed = after != before
+    assert (before[changed] == BONE).all()
+    np.testing.assert_array_equal(after[changed], runner_up(probabilities, BONE)[changed])
+
+
+@given(mask=masks, side=sides)
+def test_regions_of_bone_stay_whole_or_go_whole(mask, side):
+    after = cleaned(among(mask, BONE, SOFT), bone_cleanup=side) == BONE
     regions, count = ndimage.label(mask)  # 4-connected
     for region in range(1, count + 1):
         left = after[regions == region]
         assert left.all() or not left.any()
 
 
-@given(size_px=sizes, extra=st.integers(0, 3), frame=st.integers(0, 3))
-def test_a_square_of_the_size_stays(size_px, extra, frame):
-    side = size_px + extra
-    mask = np.zeros((side + 20, side + 20), bool)
-    mask[frame : frame + side, 8 : 8 + side] = True
-    np.testing.assert_array_equal(bone(remove_bone_islands(maps(mask, 0.9), size_px)), mask)
+@given(side=sides, extra=st.integers(0, 3), frame=st.integers(0, 3), factor=st.integers(1, 3))
+def test_a_square_of_the_size_stays(side, extra, frame, factor):
+    width = factor * side + extra
+    mask = np.zeros((width + 20, width + 20), bool)
+    mask[frame : frame + width, 8 : 8 + width] = True
+    after = cleaned(among(mask, BONE, SOFT), bone_cleanup=side, px_per_unit=factor)
+    np.testing.assert_array_equal(after == BONE, mask)
 
 
-@given(size_px=st.integers(2, 8), lacking=st.integers(1, 7))
-def test_anything_thinner_goes(size_px, lacking):
-    width = max(1, size_px - lacking)
+@given(side=st.integers(2, 8), lacking=st.integers(1, 7))
+def test_anything_thinner_goes(side, lacking):
+    width = max(1, side - lacking)
     mask = np.zeros((40, 40), bool)
     mask[5:35, 20 : 20 + width] = True
-    assert not bone(remove_bone_islands(maps(mask, 0.9), size_px)).any()
+    assert not (cleaned(among(mask, BONE, SOFT), bone_cleanup=side) == BONE).any()
 
 
 def test_a_thin_part_of_a_big_bone_stays():
@@ -123,7 +125,7 @@ def test_a_thin_part_of_a_big_bone_stays():
     mask[5:15, 5:15] = True
     mask[10, 15:35] = True
     mask[30, 5:10] = True
-    after = bone(remove_bone_islands(maps(mask, 0.9), 5))
+    after = cleaned(among(mask, BONE, SOFT), bone_cleanup=5) == BONE
     mask[30] = False
     np.testing.assert_array_equal(after, mask)
 
@@ -132,15 +134,60 @@ def test_bone_that_the_frame_cuts_continues_outside():
     mask = np.zeros((40, 40), bool)
     mask[:2, 10:20] = True  # 2 px high, but at the frame
     mask[20:22, 10:20] = True  # the same, inside
-    after = bone(remove_bone_islands(maps(mask, 0.9), 6))
+    after = cleaned(among(mask, BONE, SOFT), bone_cleanup=6) == BONE
     assert after[:2, 10:20].all()
     assert not after[20:22].any()
 
 
-def test_an_island_becomes_the_likelier_of_the_others():
-    probabilities = np.full((20, 20, 3), [0.8, 0.1, 0.1])
-    probabilities[5, 5] = [0.1, 0.3, 0.6]
-    probabilities[9, 9] = [0.3, 0.1, 0.6]
-    after = remove_bone_islands(probabilities, 3)
-    np.testing.assert_allclose(after[5, 5], [0.25, 0.75, 0])
-    np.testing.assert_allclose(after[9, 9], [0.75, 0.25, 0])
+@given(mask=masks, side=st.floats(0.5, 6), inside=st.sampled_from([BEAM, BONE]))
+def test_small_regions_of_soft_tissue_go(mask, side, inside):
+    probabilities = among(mask, SOFT, inside)
+    after = cleaned(probabilities, smallest_region=side)
+    regions, count = ndimage.label(mask)
+    for region in range(1, count + 1):
+        where = regions == region
+        stays = where.sum() >= side**2
+        assert (after[where] == (SOFT if stays else runner_up(probabilities, SOFT)[where])).all()
+    assert (after[~mask] == inside).all()
+
+
+def test_holes_are_filled_but_not_what_the_frame_cuts():
+    bone = np.zeros((40, 40), bool)
+    bone[10:30, 10:30] = True
+    bone[12:15, 12:15] = False  # 3 x 3
+    bone[18:24, 18:24] = False  # 6 x 6
+    after = cleaned(among(bone, BONE, SOFT), largest_hole=4)
+    assert (after[12:15, 12:15] == BONE).all()
+    assert (after[18:24, 18:24] == SOFT).all()
+
+    body = np.ones((40, 40), bool)
+    body[5:8, 5:8] = False
+    body[:3, 20:23] = False
+    after = cleaned(among(body, SOFT, BEAM), largest_hole=4)
+    assert (after[5:8, 5:8] == SOFT).all()
+    assert (after[:3, 20:23] == BEAM).all()
+
+
+@given(
+    probabilities=distributions(max_side=40),
+    threshold=thresholds,
+    side=st.integers(1, 12),
+    opening=st.integers(1, 10),
+)
+def test_dilation_is_the_published_procedure(probabilities, threshold, side, opening):
+    """With SciPy's morphology, step by step as published."""
+    probabilities = np.kron(probabilities, np.ones((1, 4, 4)))
+    before = label(probabilities, threshold)
+    mask = ndimage.binary_opening(before == BONE, np.ones((opening, opening)))
+    mask = ndimage.binary_dilation(mask, np.ones((side, side)))
+    expected = np.where(mask & (before == SOFT), BONE, before)
+    expected[before == BEAM] = BEAM
+    after = cleaned(probabilities, threshold, bone_dilation=side, bone_opening=opening)
+    np.testing.assert_array_equal(after, expected)
+
+
+def test_nothing_is_done_unless_asked():
+    steps = PostProcessing(soft_tissue_threshold=0.4)
+    assert not steps.looks_at_regions
+    probabilities = among(np.eye(20, dtype=bool), BONE, SOFT)
+    np.testing.assert_array_equal(cleaned(probabilities), label(probabilities))

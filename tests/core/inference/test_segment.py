@@ -14,7 +14,8 @@ import zarr
 import napari_xnet
 from napari_xnet import tissue
 from napari_xnet.errors import Cancelled, ImageError, ModelError
-from napari_xnet.inference import Options, segment
+from napari_xnet.inference import Options, PostProcessing, segment
+from napari_xnet.inference.postprocess import clean, duels, label
 from napari_xnet.io import read_image, read_labels
 from napari_xnet.io.samples import NAMES, sample_path
 from napari_xnet.models.store import find_model
@@ -114,7 +115,7 @@ def test_the_result_is_the_same_each_time(default_model, radiograph):
 
 def test_the_image_is_left_alone(small_model, radiograph):
     copy = radiograph.copy()
-    segment(radiograph, small_model, bone_cleanup_px=4).probabilities  # noqa: B018
+    segment(radiograph, small_model, bone_cleanup=4).probabilities  # noqa: B018
     np.testing.assert_array_equal(radiograph, copy)
 
 
@@ -253,7 +254,9 @@ def test_an_unknown_model_is_named(radiograph):
         ({"soft_tissue_threshold": 1.1}, "threshold must be from 0 to 1, not 1.1"),
         ({"soft_tissue_threshold": -0.1}, "threshold must be from 0 to 1, not -0.1"),
         ({"soft_tissue_threshold": float("nan")}, "threshold must be from 0 to 1, not nan"),
-        ({"bone_cleanup_px": -1}, "cannot be negative"),
+        ({"bone_cleanup": -1}, "bone cleanup cannot be negative"),
+        ({"smallest_region": float("inf")}, "nor infinite"),
+        ({"size_unit": "cm"}, "must be px or mm"),
         ({"size_px": 7}, "must be 8 to 8192 px, not 7"),
         ({"size_px": 8193}, "must be 8 to 8192 px, not 8193"),
     ],
@@ -284,12 +287,29 @@ def test_the_soft_tissue_threshold_is_applied_at_full_size(default_model, radiog
     np.testing.assert_array_equal(result.labels, expected)
 
 
-def test_bone_cleanup_takes_bone_away(default_model):
+def test_regions_are_cleaned_at_full_size(default_model):
     image = read_image(sample_path("hand")).data[::3, ::3]
-    plain = segment(image, default_model)
-    cleaned = segment(image, default_model, bone_cleanup_px=100)  # wider than any bone
-    check(cleaned, image.shape)
-    assert (cleaned.labels == 3).sum() < (plain.labels == 3).sum()
+    result = segment(image, default_model)
+    scale = default_model.card.preprocessing.working_image(image).scale
+    for choice in ({"bone_cleanup": 9}, {"bone_dilation": 5, "soft_tissue_threshold": 0.7}):
+        steps = PostProcessing(**choice)
+        labels = label(result.probabilities, steps.soft_tissue_threshold)
+        expected = clean(labels, duels(result.probabilities), steps, 1 / scale)
+        found = segment(image, default_model, **choice).labels
+        np.testing.assert_array_equal(found, expected)
+        assert (found != result.labels).any()
+
+
+def test_sizes_in_mm_need_the_size_of_a_pixel(default_model):
+    image = read_image(sample_path("hand")).data[::3, ::3]
+    scale = default_model.card.preprocessing.working_image(image).scale
+    in_px = segment(image, default_model, bone_cleanup=9).labels
+    in_mm = segment(
+        image, default_model, bone_cleanup=18 / scale, size_unit="mm", pixel_size_mm=2.0
+    ).labels
+    np.testing.assert_array_equal(in_mm, in_px)
+    with pytest.raises(ImageError, match="does not say how large its pixels are"):
+        segment(image, default_model, bone_cleanup=9, size_unit="mm")
 
 
 def test_detail_is_the_size_of_the_working_image(small_model, radiograph):

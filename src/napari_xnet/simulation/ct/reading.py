@@ -1,5 +1,6 @@
 """CTs from NIfTI, DICOM and TIFF."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from napari_xnet.errors import ImageError
 from napari_xnet.simulation.ct.volume import Volume, as_volume, check_spacing
 
 
-def read_ct(path: str | Path, spacing_mm: Sequence[float] | None = None) -> Volume:
+def read_ct(path: str | os.PathLike[str], spacing_mm: Sequence[float] | None = None) -> Volume:
     """Read a CT.
 
     Parameters
