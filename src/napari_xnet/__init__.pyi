@@ -1,5 +1,7 @@
 from . import networks as networks
 from ._version import __version__ as __version__
+from .evaluation import Report as Report
+from .evaluation import evaluate as evaluate
 from .inference import Options as Options
 from .inference import Segmentation as Segmentation
 from .inference import segment as segment
@@ -14,9 +16,11 @@ __all__ = [
     "Model",
     "Options",
     "Pair",
+    "Report",
     "Segmentation",
     "TrainingConfig",
     "__version__",
+    "evaluate",
     "list_models",
     "load_model",
     "networks",

@@ -60,6 +60,7 @@ LAYERS = [
     {"demo", "widgets"},
     {"engine"},
     {"training"},
+    {"evaluation"},
     {"inference"},
     {"models"},
     {"networks", "simulation"},

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from napari_xnet._version import __version__
-from napari_xnet.cli import demo, models, segment, simulate, train
+from napari_xnet.cli import demo, evaluate, models, segment, simulate, train
 from napari_xnet.cli.terminal import INTERRUPTED, WRONG_CALL, say
 from napari_xnet.errors import XNetError
 
@@ -46,6 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (segment, train, simulate, models, demo):
+    for command in (segment, train, evaluate, simulate, models, demo):
         command.add_to(commands)
     return parser

@@ -2,13 +2,13 @@
 
 import argparse
 import glob
-import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from napari_xnet import models
+from napari_xnet.cli import postprocessing
 from napari_xnet.cli.terminal import DONE, SOME_FAILED, say
 from napari_xnet.errors import XNetError
 
@@ -32,22 +32,16 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="also write DIR/<stem>_probabilities.tif: float32, class axis first",
     )
     segment.add_argument(
-        "--soft-tissue-threshold",
-        type=_probability,
-        metavar="P",
-        help="soft tissue only where its probability is above P, else the likelier of the others",
-    )
-    segment.add_argument(
         "--polarity",
         choices=[one.replace(" ", "-") for one in models.POLARITIES],
         default=models.POLARITIES[0],
         help="which way round the radiographs are, should the model take one for its negative",
     )
+    postprocessing.add_to(segment)
     segment.set_defaults(run=_segment)
 
 
 def _segment(call: argparse.Namespace) -> int:
-    from napari_xnet.inference import Options
     from napari_xnet.inference.files import segment_file
 
     paths = []
@@ -69,13 +63,11 @@ def _segment(call: argparse.Namespace) -> int:
         raise XNetError(
             f"The folder {call.output} cannot be made: {error.strerror}. Choose another one."
         ) from error
-    models.find_model(call.model)
+    options = postprocessing.options_of(
+        call, models.show_model(call.model), polarity=call.polarity.replace("-", " ")
+    )
     say("Loading TensorFlow…")
     model = models.load_model(call.model)
-
-    options = Options(
-        soft_tissue_threshold=call.soft_tissue_threshold, polarity=call.polarity.replace("-", " ")
-    )
     failed = 0
     for number, path in enumerate(paths, start=1):
         say(f"[{number}/{len(paths)}] {path}")
@@ -112,16 +104,6 @@ def _expand(patterns: Sequence[str]) -> list[Path]:
         found = [] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
         paths.update(dict.fromkeys(Path(name) for name in found or [pattern]))
     return list(paths)
-
-
-def _probability(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a probability: give 0 to 1")
-    return value
 
 
 def _show_progress(done: float, total: int) -> None:

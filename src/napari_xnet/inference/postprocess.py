@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_xnet import tissue
+from napari_xnet.errors import ImageError
 
 SizeUnit = Literal["px", "mm"]
 """Of the sizes of `PostProcessing`: px of the working image, or mm at the detector."""
@@ -88,6 +89,40 @@ class PostProcessing:
     def looks_at_regions(self) -> bool:
         """Whether there are steps beyond `label`."""
         return any((self.bone_cleanup, self.largest_hole, self.bone_dilation, self.smallest_region))
+
+    def __str__(self) -> str:
+        """Say which steps are on."""
+        steps = [
+            f"{name.replace('_', ' ')} {getattr(self, name):g} {self.size_unit}"
+            for name in ("bone_cleanup", "largest_hole", "bone_dilation", "smallest_region")
+            if getattr(self, name)
+        ]
+        if self.soft_tissue_threshold is not None:
+            steps.insert(0, f"soft-tissue threshold {self.soft_tissue_threshold:g}")
+        return ", ".join(steps) or "none"
+
+    def px_per_unit(self, working_scale: float, pixel_size_mm: float | None = None) -> float:
+        """Pixels of a radiograph in one `size_unit`.
+
+        Parameters
+        ----------
+        working_scale : float
+            Working px per px of the radiograph.
+        pixel_size_mm : float, optional
+
+        Raises
+        ------
+        ImageError
+            If sizes are in mm, but nobody says how large a pixel is.
+        """
+        if self.size_unit == "px" or not self.looks_at_regions:
+            return 1 / working_scale
+        if not pixel_size_mm:
+            raise ImageError(
+                "The image does not say how large its pixels are, so sizes cannot be in mm: give "
+                "them in px, or say how large a pixel is."
+            )
+        return 1 / pixel_size_mm
 
 
 def label(

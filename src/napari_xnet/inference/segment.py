@@ -71,10 +71,13 @@ class Segmentation:
         Values of `tissue.CLASSES`, 1 to 3.
     notes : tuple of str
         What the user should know about how the image was read.
+    working_scale : float
+        Px of the working image per px of the radiograph, at most 1.
     """
 
     labels: NDArray[np.uint8]
     notes: tuple[str, ...]
+    working_scale: float
     _slices: tuple["_Slice", ...]
 
     @cached_property
@@ -169,18 +172,14 @@ def segment(
     if options is not None and choices:
         raise TypeError("Give either options or single choices, not both.")
     options = options or Options(**choices)
-    in_mm = options.looks_at_regions and options.size_unit == "mm"
-    if in_mm and not pixel_size_mm:
-        raise ImageError(
-            "The image does not say how large its pixels are, so sizes cannot be in mm: give them "
-            "in px, or say how large a pixel is."
-        )
+    options.px_per_unit(1.0, pixel_size_mm)  # or it would be refused only after the network
     pages, shape = _pages(as_array(image), rgb)
     if not isinstance(model, Model):
         model = load_model(model)
 
     labels = np.empty((len(pages), *shape[-2:]), np.uint8)
     notes: dict[str, None] = {}
+    scale = 1.0
     done: list[_Slice] = []
 
     def check() -> None:
@@ -198,11 +197,12 @@ def segment(
                 if progress:
                     progress(len(done) + rows.stop / shape[-2], len(pages))
             if duelled is not None:
-                px = 1 / (pixel_size_mm or 1.0) if in_mm else 1 / working.scale
+                px = options.px_per_unit(working.scale, pixel_size_mm)
                 page[:] = clean(page, duelled, options, px)
             notes.update(dict.fromkeys(working.notes))
+            scale = working.scale
             done.append(one)
-    return Segmentation(labels.reshape(shape), tuple(notes), tuple(done))
+    return Segmentation(labels.reshape(shape), tuple(notes), scale, tuple(done))
 
 
 def _pages(image: Any, rgb: bool | None) -> tuple[list[Any], tuple[int, ...]]:

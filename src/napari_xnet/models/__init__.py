@@ -1,10 +1,18 @@
 """Models: a network, its weights and its card; and where they are kept."""
 
-from napari_xnet.models.card import Architecture, ModelCard, Preprocessing
+from napari_xnet.models.card import (
+    Architecture,
+    ModelCard,
+    Preprocessing,
+    Purity,
+    PurityCurve,
+    SoftTissue,
+)
 from napari_xnet.models.model import Model
 from napari_xnet.models.prediction import POLARITIES, Polarity
 from napari_xnet.models.store import (
     DEFAULT,
+    check_changeable,
     check_new_name,
     export_model,
     find_model,
@@ -14,6 +22,7 @@ from napari_xnet.models.store import (
     models_folder,
     remove_model,
     show_model,
+    write_card,
 )
 
 __all__ = [
@@ -24,6 +33,10 @@ __all__ = [
     "ModelCard",
     "Polarity",
     "Preprocessing",
+    "Purity",
+    "PurityCurve",
+    "SoftTissue",
+    "check_changeable",
     "check_new_name",
     "export_model",
     "find_model",
@@ -33,4 +46,5 @@ __all__ = [
     "models_folder",
     "remove_model",
     "show_model",
+    "write_card",
 ]

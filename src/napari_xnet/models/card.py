@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,6 +16,7 @@ LARGEST_CARD_BYTES = 2**20
 
 _Width = Annotated[int, Field(ge=1, le=2048)]
 _Percentile = Annotated[float, Field(ge=0, le=100)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 _Scale = Annotated[float, Field(ge=0.125, le=4)]
 
 
@@ -102,6 +104,95 @@ class Preprocessing(_Part):
         )
 
 
+class Purity(_Part):
+    """What a soft-tissue threshold leads to, on images that it was measured on.
+
+    Attributes
+    ----------
+    threshold : float
+        See `inference.postprocess.label`.
+    false_share : float
+        Share of what is taken for soft tissue that is open beam or bone, one
+        less the precision: the false positives of the XNet paper.
+    false_positive_rate : float
+        Share of open beam and bone that is taken for soft tissue.
+    true_positive_rate : float
+        Share of soft tissue that is found.
+    """
+
+    threshold: _Share
+    false_share: _Share
+    false_positive_rate: _Share
+    true_positive_rate: _Share
+
+
+class PurityCurve(_Part):
+    """Purity by rising threshold; each image counts the same."""
+
+    images: int = Field(ge=1)
+    points: tuple[Purity, ...] = Field(min_length=1, max_length=1000)
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        thresholds = [one.threshold for one in self.points]
+        if thresholds != sorted(set(thresholds)):
+            raise ValueError("the thresholds must rise")
+        return self
+
+    def purest(self, false_share: float) -> Purity | None:
+        """Return the lowest threshold from which on no more than a share is false, if any."""
+        impure = [n for n, one in enumerate(self.points) if one.false_share > false_share]
+        first = impure[-1] + 1 if impure else 0
+        return self.points[first] if first < len(self.points) else None
+
+    def at(self, threshold: float) -> Purity:
+        """Interpolate between the thresholds that were measured."""
+        known = [one.threshold for one in self.points]
+        values = {
+            name: float(np.interp(threshold, known, [getattr(one, name) for one in self.points]))
+            for name in ("false_share", "false_positive_rate", "true_positive_rate")
+        }
+        return Purity(threshold=threshold, **values)
+
+
+class SoftTissue(_Part):
+    """How the soft-tissue threshold of a model was calibrated.
+
+    Attributes
+    ----------
+    data : str
+        What was measured on.
+    false_share : float
+        How much of what is taken for soft tissue may be none, see `Purity`.
+    smallest_region : float
+        See `inference.PostProcessing`, in px of the working image.
+    curve : PurityCurve
+        Of all images.
+    groups : dict from str to PurityCurve
+        Of body parts or the like.
+    """
+
+    data: str = ""
+    false_share: _Share
+    smallest_region: float = Field(default=0.0, ge=0)
+    curve: PurityCurve
+    groups: dict[str, PurityCurve] = {}
+
+    def threshold(self, group: str = "") -> float:
+        """Return the threshold of a group, or that of all images.
+
+        Raises
+        ------
+        ModelError
+            If there is no such group.
+        """
+        if group and group not in self.groups:
+            known = ", ".join(self.groups) or "none"
+            raise ModelError(f'The model was not calibrated for "{group}", but for: {known}.')
+        curve = self.groups[group] if group else self.curve
+        return (curve.purest(self.false_share) or curve.points[-1]).threshold
+
+
 class ModelCard(_Part):
     """The JSON beside a model's weights; counts and numbers, never pixel data."""
 
@@ -116,6 +207,7 @@ class ModelCard(_Part):
     augmentation: dict[str, Any] = {}
     optimiser: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
+    soft_tissue: SoftTissue | None = None
     versions: dict[str, str] = {}
     date: str = ""
     seed: int | None = None

@@ -156,6 +156,46 @@ def show_model(model: str | Path, folder: str | Path | None = None) -> ModelCard
     return ModelCard.read(find_model(model, folder) / CARD_FILE)
 
 
+def check_changeable(model: str | Path, folder: str | Path | None = None) -> Path:
+    """Return the folder of a model, but refuse the one of the package.
+
+    Raises
+    ------
+    ModelError
+        If it is that one, or there is none.
+    """
+    target = find_model(model, folder)
+    if target == _DEFAULT_FOLDER:
+        raise ModelError(
+            f'The model "{DEFAULT}" belongs to the package and stays as it is. Make a copy: '
+            f"napari-xnet models export {DEFAULT} mine.zip, then models import mine.zip."
+        )
+    return target
+
+
+def write_card(model: str | Path, card: ModelCard, folder: str | Path | None = None) -> None:
+    """Replace the card of a model, of which the weights stay.
+
+    Parameters
+    ----------
+    model : str or path
+    card : ModelCard
+    folder : path, optional
+        See `find_model`.
+
+    Raises
+    ------
+    ModelError
+        See `check_changeable`; or the card cannot be written.
+    """
+    path = check_changeable(model, folder) / CARD_FILE
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(card.to_json(), "utf-8")
+    except OSError as error:
+        raise ModelError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
 def export_model(model: str | Path, path: str | Path) -> Path:
     """Write a model as one ZIP file, to take it to another computer.
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from napari_xnet import tissue
 from napari_xnet._version import __version__
 from napari_xnet.errors import ModelError, TrainingError, XNetError
+from napari_xnet.evaluation import confusion
 from napari_xnet.io.atomic import atomic_path, remove_leftovers
 from napari_xnet.models import Model, ModelCard, check_new_name, load_model, show_model
 from napari_xnet.models.model import CARD_FILE
 from napari_xnet.models.store import free_name, models_folder
 from napari_xnet.models.weights import sha256
-from napari_xnet.training import confusion
 from napari_xnet.training.checkpoint import State, load_state, load_variables, save_state
 from napari_xnet.training.claim import claimed
 from napari_xnet.training.events import (

@@ -1,29 +1,16 @@
 """Pairs from folders of images and labels, and from files of the published XNet code."""
 
-import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from napari_xnet.errors import ImageError, TrainingError
-from napari_xnet.io import Radiograph, dicom, picture, read_image, read_labels, tiff
-from napari_xnet.io.labels import is_predicted
-from napari_xnet.io.layerdata import layer_name
+from napari_xnet.errors import ImageError
+from napari_xnet.io.pairing import pair_files, read_slices
 from napari_xnet.io.published import published_images
 from napari_xnet.training.pairs import Pair
 
-_LABELS: Final = "_labels"
-_WRITTEN_BY_US: Final = (_LABELS, "_probabilities")
-_IMAGE_TYPES: Final = (*tiff.EXTENSIONS, *dicom.EXTENSIONS, *picture.EXTENSIONS)
-_MASK_TYPES: Final = (*tiff.EXTENSIONS, ".png")
-_DRAWING_TYPES: Final = (*_MASK_TYPES, ".jpg", ".jpeg")
-_GROUP_COLUMNS: Final = ("group", "body_part")
-_SHOWN_NAMES: Final = 3
 _NAME_LENGTH: Final = 60
 
 
@@ -43,39 +30,18 @@ class PairsFound:
     notes: list[str]
 
 
-@dataclass(frozen=True)
-class _Files:
-    """An image file and its label file; `key` is the image's path without extension."""
-
-    key: str
-    image: Path
-    labels: Path
-    group: str
-
-
 def read_pairs(
     images: Path, labels: Path, *, convention: str = "tissue", groups: Path | None = None
 ) -> PairsFound:
     """Read the radiographs of a folder that have labels.
 
-    ``X.tif`` (or any other type that we read) goes with ``X_labels.tif`` or
-    ``X.tif`` of the folder of labels: in the sub-folder of the same name, or
-    directly in it. If both folders are one, only with ``X_labels.tif``. Labels
-    are TIFF or PNG files, drawings also JPEG files. Stacks become one pair per
-    slice, ``X[0]``, ``X[1]`` and so on.
+    See `io.pairing` for which files belong together. Stacks become one pair
+    per slice, ``X[0]``, ``X[1]`` and so on.
 
     Parameters
     ----------
-    images : Path
-        Folder; its sub-folders count too, and are the groups of their images.
-    labels : Path
-        Folder, may be the same.
-    convention : {"tissue", "indices", "rgb"}
-        What the values of the labels mean, see `io.conventions`.
-    groups : Path, optional
-        CSV file with the columns ``name`` (as the image file, with or without
-        extension and sub-folder) and ``group`` or ``body_part``, in place of
-        the sub-folders.
+    images, labels, convention, groups
+        See `io.pairing.pair_files`.
 
     Returns
     -------
@@ -85,46 +51,18 @@ def read_pairs(
 
     Raises
     ------
-    TrainingError
-        If a folder does not exist, nothing fits together, or the groups do
-        not fit to the images.
     ImageError
-        If a file cannot be read, or image and labels differ in size.
+        If files do not fit together or cannot be read, or image and labels
+        differ in size.
     """
-    images, labels = Path(images), Path(labels)
-    for folder in (images, labels):
-        if not folder.is_dir():
-            raise TrainingError(f"There is no folder {folder}.")
-    # JPEG changes values a little: colours stand it, numbers do not.
-    types = _DRAWING_TYPES if convention == "rgb" else _MASK_TYPES
-    found, unpaired = _match(images, labels, types)
-    notes = []
-    predicted = [files for files in found if is_predicted(files.labels)]
-    if predicted:
-        found = [files for files in found if files not in predicted]
-        notes.append(
-            f"Left out, since nobody has corrected what a model predicted: {len(predicted)} label "
-            f"files ({_some([files.labels for files in predicted])}). Open and save those that are "
-            "right."
-        )
-    if not found:
-        raise TrainingError(f"No labels in {labels} are a person's: {' '.join(notes)}")
-    if unpaired:
-        notes.append(
-            f"Left out, since they have no labels: {len(unpaired)} of "
-            f"{len(unpaired) + len(found)} images ({_some(unpaired)})."
-        )
-    if groups is not None:
-        found, unknown = _grouped(found, unpaired, Path(groups))
-        if unknown:
-            notes.append(f"{Path(groups).name} names images that are not there: {_some(unknown)}.")
+    found, notes = pair_files(images, labels, convention=convention, groups=groups)
     names = _safe_names(one.key for one in found)
     pairs: list[Pair] = []
     for files, name in zip(found, names, strict=True):
-        radiograph = read_image(files.image)
-        if radiograph.others:
+        for one in read_slices(files, convention):
+            pairs.append(Pair(name + one.number, one.image, one.labels, files.group))
+        if one.others:
             notes.append(f"{files.image.name} holds more images; only the first is used.")
-        pairs += _slices(name, files, radiograph, read_labels(files.labels, convention))
     return PairsFound(pairs, notes)
 
 
@@ -180,149 +118,6 @@ def read_published(path: Path) -> PairsFound:
     return PairsFound(pairs, notes)
 
 
-def _match(images: Path, labels: Path, types: Iterable[str]) -> tuple[list[_Files], list[Path]]:
-    """Find the labels of each image; also return the images that have none."""
-    same = images.resolve() == labels.resolve()
-    stored: dict[tuple[str, str], Path] = {}
-    # Where labels are there in several types, the first of `types` counts.
-    rank = {suffix: number for number, suffix in enumerate(types)}
-    for path in sorted(_files(labels, rank), key=lambda path: rank[path.suffix.lower()]):
-        for name in (layer_name(path), path.stem):
-            stored.setdefault((_parent(path, labels), name), path)
-
-    pairs: list[_Files] = []
-    unpaired: list[Path] = []
-    owners: dict[Path, Path] = {}
-    candidates = [path for path in _files(images, _IMAGE_TYPES) if _is_image(path, images, labels)]
-    for image in candidates:
-        parent = _parent(image, images)
-        stems = (layer_name(image), image.stem)
-        names = [stem + _LABELS for stem in stems] + ([] if same else list(stems))
-        places = [(place, name) for place in dict.fromkeys((parent, "")) for name in names]
-        mask = next((stored[place] for place in places if place in stored), None)
-        if mask is None:
-            unpaired.append(image)
-            continue
-        if mask in owners:
-            raise TrainingError(
-                f"{mask} would be the labels of both {owners[mask]} and {image}: "
-                "give them names, or sub-folders, that differ."
-            )
-        owners[mask] = image
-        key = f"{parent}/{stems[0]}" if parent else stems[0]
-        pairs.append(_Files(key, image, mask, parent.rpartition("/")[2]))
-    if not candidates:
-        raise TrainingError(f"There is no TIFF, DICOM, PNG or JPEG image in {images}.")
-    if not pairs:
-        stem = layer_name(unpaired[0])
-        wanted = f"{stem}{_LABELS}.tif" + ("" if same else f" or {stem}.tif")
-        raise TrainingError(
-            f"No image of {images} has labels in {labels}: for {unpaired[0].name} that would be "
-            f"{wanted}, for example."
-        )
-    return pairs, unpaired
-
-
-def _files(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
-    """Visible files of some types, sorted, those of sub-folders too."""
-    wanted = set(suffixes)
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in wanted and not hidden and path.is_file():
-            yield path
-
-
-def _is_image(path: Path, images: Path, labels: Path) -> bool:
-    if layer_name(path).lower().endswith(_WRITTEN_BY_US):
-        return False
-    outer, inner = images.resolve(), labels.resolve()
-    # The folder of labels may be a sub-folder of that of the images.
-    below = inner != outer and inner.is_relative_to(outer)
-    return not (below and (outer / path.relative_to(images)).is_relative_to(inner))
-
-
-def _parent(path: Path, folder: Path) -> str:
-    parent = path.parent.relative_to(folder).as_posix()
-    return "" if parent == "." else parent
-
-
-def _grouped(
-    found: list[_Files], unpaired: list[Path], path: Path
-) -> tuple[list[_Files], list[str]]:
-    """Take the groups from a CSV file; also return its names that no image has."""
-    table = _read_groups(path)
-    known = {name for image in unpaired for name in (layer_name(image), image.stem, image.name)}
-    grouped, missing = [], []
-    for files in found:
-        folder = files.key.rpartition("/")[0]
-        own = [layer_name(files.image), files.image.stem, files.image.name]
-        names = [f"{folder}/{name}" for name in own if folder] + own
-        known.update(names)
-        group = next((table[name] for name in names if name in table), None)
-        if group is None:
-            missing.append(files.image)
-        else:
-            grouped.append(_Files(files.key, files.image, files.labels, group))
-    if missing:
-        raise TrainingError(
-            f"{path} has no group for {_some(missing)}: add a row for each image, with its name "
-            "as in the folder."
-        )
-    return grouped, [name for name in table if name.rpartition("/")[2] not in known]
-
-
-def _read_groups(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise TrainingError(f"{path} cannot be opened: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise TrainingError(f"{path} is no text in UTF-8: save it as CSV UTF-8.") from error
-    header = text.partition("\n")[0]
-    # Spreadsheets of many countries write semicolons.
-    delimiter = ";" if header.count(";") > header.count(",") else ","
-    try:
-        rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
-    except csv.Error as error:
-        raise TrainingError(f"{path} is no CSV file: {error}.") from error
-    columns = [title.strip().lower() for title in rows[0]] if rows else []
-    title = next((title for title in _GROUP_COLUMNS if title in columns), None)
-    if "name" not in columns or title is None:
-        raise TrainingError(
-            f"{path} needs the columns name and group (or body_part), but it has "
-            f"{', '.join(columns) or 'none'}."
-        )
-    at_name, at_group = columns.index("name"), columns.index(title)
-    table: dict[str, str] = {}
-    for row in rows[1:]:
-        if len(row) <= max(at_name, at_group):
-            continue
-        name, group = row[at_name].strip().replace("\\", "/"), row[at_group].strip()
-        if table.setdefault(name, group) != group:
-            raise TrainingError(
-                f'{path} has two groups for "{name}", {table[name]} and {group}: remove one.'
-            )
-    return table
-
-
-def _slices(
-    name: str, files: _Files, radiograph: Radiograph, labels: NDArray[np.uint8]
-) -> Iterator[Pair]:
-    data = radiograph.data
-    shape = data.shape[:-1] if radiograph.rgb else data.shape
-    pages = int(np.prod(shape[:-2]))
-    if shape[-2:] != labels.shape[-2:] or labels.size != int(np.prod(shape)):
-        raise ImageError(
-            f"{files.image.name} and {files.labels.name} differ in size: {_size(shape)} and "
-            f"{_size(labels.shape)} pixels. Labels must have the size of their image: draw them "
-            "on it, or export them anew."
-        )
-    planes = labels.reshape(pages, *labels.shape[-2:])
-    for number, position in enumerate(np.ndindex(shape[:-2])):
-        own = name if pages == 1 else f"{name}[{number}]"
-        yield Pair(own, data[position] if position else data, planes[number], files.group)
-
-
 def _safe_names(keys: Iterable[str]) -> list[str]:
     """Names that are allowed in file names everywhere, and differ even where case does not count.
 
@@ -339,13 +134,3 @@ def _safe_names(keys: Iterable[str]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
-
-
-def _some(items: list[Path] | list[str]) -> str:
-    names = [item.name if isinstance(item, Path) else item for item in items]
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(names[:_SHOWN_NAMES]) + more
-
-
-def _size(shape: Any) -> str:
-    return " x ".join(str(length) for length in shape)

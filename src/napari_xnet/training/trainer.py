@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from napari_xnet import tissue
 from napari_xnet.backend import keras
+from napari_xnet.evaluation import confusion
 from napari_xnet.io.atomic import atomic_path
 from napari_xnet.models import Model, ModelCard
 from napari_xnet.models import weights as weight_files
 from napari_xnet.models.model import build
 from napari_xnet.models.prediction import asking, predict, turned
 from napari_xnet.networks.blocks import REDUCTION
-from napari_xnet.training import confusion, orientation
+from napari_xnet.training import orientation
 from napari_xnet.training.config import FineTuning, Loss, TrainingConfig
 from napari_xnet.training.examples import BELIEVED, REHEARSED, Example
 from napari_xnet.training.losses import CLASSES, make_loss, one_hot
@@ -208,7 +209,7 @@ class Trainer:
             targets = one.validation[np.newaxis, ..., np.newaxis].astype(np.float32)
             loss = self._loss(targets, probabilities[np.newaxis])
             losses.append(float(keras.ops.convert_to_numpy(loss)))
-            counts += confusion.count(one.validation, probabilities)
+            counts += _count(one, probabilities)
         return (float(np.mean(losses)) + penalty if losses else math.nan), counts
 
     @functools.cached_property
@@ -217,11 +218,8 @@ class Trainer:
         return rehearsal_examples(self.card.preprocessing, self.card.preprocessing.size_px // 2)
 
     def _familiar_accuracy(self) -> float:
-        counts = [
-            confusion.count(one.validation, self._predict(one.image, scales=(1.0,)))
-            for one in self._familiar
-        ]
-        return confusion.accuracy(np.sum(counts, axis=0))
+        counts = [_count(one, self._predict(one.image, scales=(1.0,))) for one in self._familiar]
+        return float(confusion.accuracy(np.sum(counts, axis=0)))
 
     def predict(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Class probabilities of the image of an example.
@@ -252,6 +250,11 @@ class Trainer:
         shadows = None if example.shadow is None else _padded(example.shadow)
         images = turned(asking(self.network), _padded(example.image), size_px, shadows=shadows)
         return images[0, :height, :width]
+
+
+def _count(one: Example, probabilities: NDArray[np.float32]) -> confusion.Counts:
+    predicted = probabilities.argmax(axis=-1) + tissue.OPEN_BEAM.value
+    return confusion.count(one.validation, predicted)
 
 
 def _padded(image: NDArray[_Pixel]) -> NDArray[_Pixel]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
-from napari_xnet.errors import ImageError, TrainingError
+from napari_xnet.errors import ImageError
 from napari_xnet.io import arrays, write_labels
 from napari_xnet.training.folders import read_pairs, read_published
 
@@ -102,7 +102,7 @@ def test_one_folder_for_both(tmp_path):
 
 def test_an_image_is_not_its_own_labels(tmp_path):
     store(tmp_path / "a.tif", classes(0))
-    with pytest.raises(TrainingError, match=r"would be a_labels\.tif, for example"):
+    with pytest.raises(ImageError, match=r"would be a_labels\.tif, for example"):
         read_pairs(tmp_path, tmp_path)
 
 
@@ -145,7 +145,7 @@ def test_images_in_sub_folders_with_all_labels_in_one(folders):
     store(labels / "1.tif", classes(0))
     assert read_pairs(images, labels).pairs[0].group == "hand"
     store(images / "foot" / "1.tif", gray(1))
-    with pytest.raises(TrainingError, match=r"1\.tif would be the labels of both .*foot.*hand"):
+    with pytest.raises(ImageError, match=r"1\.tif would be the labels of both .*foot.*hand"):
         read_pairs(images, labels)
 
 
@@ -258,7 +258,7 @@ def test_jpeg_files_are_no_masks_of_numbers(folders):
     images, labels = folders
     store(images / "x.tif", gray(0))
     store(labels / "x.jpg", classes(0))
-    with pytest.raises(TrainingError, match=r"No image of .* has labels in"):
+    with pytest.raises(ImageError, match=r"No image of .* has labels in"):
         read_pairs(images, labels)
 
 
@@ -272,14 +272,14 @@ def test_an_unknown_convention(folders):
 
 def test_nothing_to_find(folders, tmp_path):
     images, labels = folders
-    with pytest.raises(TrainingError, match=r"There is no folder .*nowhere"):
+    with pytest.raises(ImageError, match=r"There is no folder .*nowhere"):
         read_pairs(tmp_path / "nowhere", labels)
-    with pytest.raises(TrainingError, match=r"There is no folder .*nowhere"):
+    with pytest.raises(ImageError, match=r"There is no folder .*nowhere"):
         read_pairs(images, tmp_path / "nowhere")
-    with pytest.raises(TrainingError, match=r"no TIFF, DICOM, PNG or JPEG image in .*images"):
+    with pytest.raises(ImageError, match=r"no TIFF, DICOM, PNG or JPEG image in .*images"):
         read_pairs(images, labels)
     store(images / "x.png", gray(0))
-    with pytest.raises(TrainingError, match=r"for x\.png that would be x_labels\.tif or x\.tif"):
+    with pytest.raises(ImageError, match=r"for x\.png that would be x_labels\.tif or x\.tif"):
         read_pairs(images, labels)
 
 
@@ -342,14 +342,14 @@ def test_groups_of_images_that_are_not_there_are_noted(grouped):
     ],
 )
 def test_groups_that_do_not_fit(grouped, text, message):
-    with pytest.raises(TrainingError, match=message):
+    with pytest.raises(ImageError, match=message):
         grouped(text)
 
 
 def test_group_files_that_cannot_be_read(grouped, folders, tmp_path):
-    with pytest.raises(TrainingError, match="no text in UTF-8"):
+    with pytest.raises(ImageError, match="no text in UTF-8"):
         grouped("name,group\na,füße\n", "latin-1")
-    with pytest.raises(TrainingError, match=r"missing\.csv cannot be opened: No such file"):
+    with pytest.raises(ImageError, match=r"missing\.csv cannot be opened: No such file"):
         read_pairs(*folders, groups=tmp_path / "missing.csv")
 
 
@@ -417,5 +417,5 @@ def test_predictions_that_nobody_corrected_are_left_out(tmp_path):
     assert any("a_labels.tif" in note and "corrected" in note for note in found.notes)
 
     (tmp_path / "b_labels.tif").unlink()
-    with pytest.raises(TrainingError, match="corrected"):
+    with pytest.raises(ImageError, match="corrected"):
         read_pairs(tmp_path, tmp_path)
