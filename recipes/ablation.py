@@ -110,7 +110,7 @@ def accuracy(model: Model, call: argparse.Namespace, size_px: int) -> float:
     """Mean accuracy on the real radiographs."""
     preprocessing = model.card.preprocessing.model_copy(update={"size_px": size_px})
     sized = Model(model.card.model_copy(update={"preprocessing": preprocessing}), model.network)
-    return float(np.mean([recipe.score(sized, call, one).accuracy for one in recipe.real(call)]))
+    return float(np.mean([recipe.score(sized, call, one)[0] for one in recipe.real(call)]))
 
 
 if __name__ == "__main__":

@@ -27,14 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 import napari_xnet
-from napari_xnet import tissue
-from napari_xnet.inference import segment
+from napari_xnet.evaluation import Evaluation, confusion
+from napari_xnet.evaluation.purity import Calibration
+from napari_xnet.inference import PostProcessing, segment
 from napari_xnet.io import read_image, read_labels
-from napari_xnet.models import Model, list_models, load_model
+from napari_xnet.models import Model, SoftTissue, list_models, load_model
 from napari_xnet.simulation import regions, write_radiographs
 from napari_xnet.training.config import TrainingConfig
 from napari_xnet.training.console import ProgressBar
@@ -106,8 +105,10 @@ VIEWS: tuple[dict[str, Any], ...] = (
 KEYS = ("accuracy", "dice", "auc")
 SIMULATIONS = "simulations"
 RESULTS = "evaluation.json"
-FALSE = 0.005
-THRESHOLDS = 1 - np.logspace(-0.05, -6, 500)
+FALSE_SHARE = 0.005
+"""How much of what is taken for soft tissue may be none."""
+REGIONS_PX = (0, 60)
+"""Sides of the smallest regions of soft tissue; the last one goes into the card."""
 FINE_TUNING: dict[str, Any] = {
     "seed": SEED,
     "patch_px": 192,
@@ -207,19 +208,33 @@ def evaluate(call: argparse.Namespace) -> None:
         if len(known) < len(real(call)):
             print(f"{name}: not all models are there yet.\n")
             continue
-        scores = [score(as_shipped(load_model(model_of(one))), call, one) for one in known]
+        calibrations = [Calibration(PostProcessing(smallest_region=side)) for side in REGIONS_PX]
+        scores = [
+            score(as_shipped(load_model(model_of(one))), call, one, calibrations) for one in known
+        ]
         for one, seen in zip(known, scores, strict=True):
-            print(line(model_of(one), one.name, (seen.accuracy, seen.dice, seen.auc)))
-        means = [float(np.mean([getattr(one, key) for one in scores])) for key in KEYS]
+            print(line(model_of(one), one.name, seen))
+        means = [float(one) for one in np.mean(scores, axis=0)]
         print(line(f"**{name}**", f"**{len(scores)}**", means), flush=True)
-        false, true = purity(known, scores)
         print(
-            f"\nSoft tissue: {false:.2%} false positives at a true-positive rate of {true:.1%}.\n"
+            "\n| smallest region | false share | false-positive rate | found |\n|---|---|---|---|"
         )
-        results[name] = dict(zip(KEYS, means, strict=True)) | {
-            "radiographs": len(scores),
-            "soft_tissue_false_positive_rate": false,
-            "soft_tissue_true_positive_rate": true,
+        for side, calibration in zip(REGIONS_PX, calibrations, strict=True):
+            pure = calibration.cross_validated(FALSE_SHARE)
+            rates = (pure.false_share, pure.false_positive_rate, pure.true_positive_rate)
+            print(f"| {side} px | {' | '.join(f'{rate:.2%}' for rate in rates)} |")
+        print(flush=True)
+        results[name] = {
+            "metrics": dict(zip(KEYS, means, strict=True))
+            | {
+                "radiographs": len(scores),
+                "soft_tissue_false_share": pure.false_share,
+                "soft_tissue_false_positive_rate": pure.false_positive_rate,
+                "soft_tissue_true_positive_rate": pure.true_positive_rate,
+            },
+            "soft_tissue": calibration.result(
+                FALSE_SHARE, f"{len(scores)} real radiographs of body parts never trained on"
+            ).model_dump(),
         }
     (call.folder / RESULTS).write_text(json.dumps(results, indent=2) + "\n")
 
@@ -232,7 +247,7 @@ def views(call: argparse.Namespace) -> None:
         scores = [
             score(as_shipped(load_model(fold_of(one)), seen), call, one) for one in real(call)
         ]
-        means = [f"{np.mean([getattr(one, key) for one in scores]):.3f}" for key in KEYS]
+        means = [f"{mean:.3f}" for mean in np.mean(scores, axis=0)]
         scales = ", ".join(map(str, seen["scales"]))
         mirrored = "yes" if seen["mirrored"] else "no"
         row = (f"{seen['size_px']} px", scales, mirrored, *means)
@@ -249,85 +264,37 @@ def line(model: str, name: str, scores: Sequence[float]) -> str:
     return f"| {model} | {name} | {' | '.join(f'{value:.3f}' for value in scores)} |"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Scores:
-    """How well a radiograph was segmented: means over its labelled pixels and its classes."""
-
-    accuracy: float
-    dice: float
-    auc: float
-    tissue: NDArray[np.bool_]
-    """Which of the labelled pixels, thinned out, are soft tissue."""
-    probability: NDArray[np.float32]
-    """Of soft tissue, at the same pixels."""
-
-
 def as_shipped(model: Model, seen: dict[str, Any] = SHIPPED) -> Model:
     """Let a model look at radiographs as the one in the package does, or otherwise."""
     preprocessing = model.card.preprocessing.model_copy(update=seen)
     return Model(model.card.model_copy(update={"preprocessing": preprocessing}), model.network)
 
 
-def score(model: Model, call: argparse.Namespace, one: Real) -> Scores:
-    """Segment a real radiograph and compare."""
+def score(
+    model: Model, call: argparse.Namespace, one: Real, calibrations: Sequence[Calibration] = ()
+) -> tuple[float, float, float]:
+    """Segment a real radiograph; return accuracy, macro Dice and macro AUC."""
     reference = pair(call.radiographs, one.name, "")
     result = segment(reference.image, model)
-    known = reference.labels > 0
-    truth, found = reference.labels[known], result.labels[known]
-    probabilities = result.probabilities[:, known]
-    classes = [int(value) for value in np.unique(truth)]
-    dice = [
-        2 * np.sum((truth == value) & (found == value)) / np.sum([truth == value, found == value])
-        for value in classes
-    ]
-    aucs = [auc(truth == value, probabilities[value - 1]) for value in classes]
-    thin = slice(None, None, max(1, len(truth) // 100_000))
-    return Scores(
-        float(np.mean(truth == found)),
-        float(np.mean(dice)),
-        float(np.mean(aucs)),
-        truth[thin] == tissue.SOFT_TISSUE.value,
-        probabilities[tissue.SOFT_TISSUE.value - 1][thin],
+    found = Evaluation().add(reference.labels, result.labels, result.probabilities)
+    for calibration in calibrations:
+        calibration.add(
+            reference.labels,
+            result.probabilities,
+            group=one.part,
+            px_per_unit=calibration.steps.px_per_unit(result.working_scale),
+        )
+    return (
+        found.accuracy,
+        confusion.macro_dice(found.counts),
+        float(confusion.macro(found.auc)),
     )
-
-
-def purity(radiographs: Sequence[Real], scores: Sequence[Scores]) -> tuple[float, float]:
-    """Return false- and true-positive rate of soft tissue, means over the radiographs.
-
-    The threshold for a body part is the lowest by which the mean false-positive
-    rate of all other parts is no more than `FALSE`.
-    """
-    rates = np.array([positive_rates(one) for one in scores])  # (radiograph, threshold, 2)
-    parts = np.array([one.part for one in radiographs])
-    chosen = []
-    for part in parts:
-        false = rates[parts != part, :, 0].mean(axis=0)
-        chosen.append(int(np.argmax(false <= FALSE)))
-    false, true = rates[np.arange(len(chosen)), chosen].mean(axis=0)
-    return float(false), float(true)
-
-
-def positive_rates(scores: Scores) -> NDArray[np.float64]:
-    """Share of other pixels, and of soft tissue, above each of `THRESHOLDS`."""
-    return np.stack(
-        [
-            [(scores.probability[of] > threshold).mean() for threshold in THRESHOLDS]
-            for of in (~scores.tissue, scores.tissue)
-        ],
-        axis=-1,
-    )
-
-
-def auc(positive: NDArray[np.bool_], probability: NDArray[np.float32]) -> float:
-    """Chance that a positive pixel is likelier than a negative one (Mann and Whitney)."""
-    ranks = rankdata(probability)
-    n, m = positive.sum(), (~positive).sum()
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def ship(call: argparse.Namespace) -> None:
     """Put the final model into the package, as float16."""
     model = as_shipped(load_model("final"))
+    measured = json.loads((call.folder / RESULTS).read_text())["cross-validated"]
     card = model.card.model_copy(
         update={
             "name": "default",
@@ -347,8 +314,9 @@ def ship(call: argparse.Namespace) -> None:
             "metrics": {
                 "data": "real radiographs of body parts that were not trained on, nor their "
                 "patients: mean over the radiographs",
-                **json.loads((call.folder / RESULTS).read_text())["cross-validated"],
+                **measured["metrics"],
             },
+            "soft_tissue": SoftTissue.model_validate(measured["soft_tissue"]),
             "licence": "BSD-3-Clause",
         }
     )

@@ -94,27 +94,41 @@ class Calibration:
         """
         chosen = [one.counts for one in self._images if groups is None or one.group in groups]
         counts = np.sum(chosen, axis=0) if chosen else np.zeros((len(THRESHOLDS), 3, 3))
-        if not counts[0, confusion.SOFT].sum() > 0:
-            raise ImageError("No image has soft tissue: its purity cannot be calibrated.")
-        soft = confusion.SOFT
-        # Where nothing is taken for soft tissue, nothing is so wrongly.
-        false_share = np.nan_to_num(1 - confusion.precision(counts)[:, soft])
-        false_rate = np.nan_to_num(confusion.false_positive_rate(counts)[:, soft])
         return PurityCurve(
             images=len(chosen),
-            points=tuple(
-                Purity(
-                    threshold=threshold,
-                    false_share=round(float(share), 6),
-                    false_positive_rate=round(float(false), 6),
-                    true_positive_rate=round(float(true), 6),
-                )
-                for threshold, share, false, true in zip(
-                    THRESHOLDS, false_share, false_rate, confusion.recall(counts)[:, soft],
-                    strict=True,
-                )
-            ),
-        )  # fmt: skip
+            points=tuple(map(_purity, THRESHOLDS, counts)),
+        )
+
+    def cross_validated(self, false_share: float) -> Purity:
+        """Purity that was reached where the threshold came from the other groups alone.
+
+        Parameters
+        ----------
+        false_share : float
+            See `result`.
+
+        Returns
+        -------
+        Purity
+            Its threshold is the mean of those of the images.
+
+        Raises
+        ------
+        ImageError
+            If there is but one group, or no soft tissue.
+        """
+        groups = {one.group for one in self._images}
+        if len(groups) < 2:
+            raise ImageError("All images are of one group: there is no other to calibrate with.")
+        thresholds, counts = [], []
+        for group in sorted(groups):
+            known = self.curve([other for other in groups if other != group])
+            chosen = known.purest(false_share) or known.points[-1]
+            for one in self._images:
+                if one.group == group:
+                    thresholds.append(chosen.threshold)
+                    counts.append(one.counts[THRESHOLDS.index(chosen.threshold)])
+        return _purity(float(np.mean(thresholds)), np.sum(counts, axis=0))
 
     def result(self, false_share: float, data: str = "") -> SoftTissue:
         """Make what the model's card keeps.
@@ -143,3 +157,16 @@ class Calibration:
                 if count >= FEWEST
             },
         )
+
+
+def _purity(threshold: float, counts: confusion.Counts) -> Purity:
+    soft = confusion.SOFT
+    if not counts[soft].sum() > 0:
+        raise ImageError("No image has soft tissue: its purity cannot be calibrated.")
+    rates = {
+        # Where nothing is taken for soft tissue, nothing is so wrongly.
+        "false_share": np.nan_to_num(1 - confusion.precision(counts)[soft]),
+        "false_positive_rate": np.nan_to_num(confusion.false_positive_rate(counts)[soft]),
+        "true_positive_rate": confusion.recall(counts)[soft],
+    }
+    return Purity(threshold=threshold, **{name: round(float(r), 6) for name, r in rates.items()})

@@ -13,42 +13,12 @@ import tifffile
 
 from napari_xnet import __version__
 from napari_xnet.backend import keras
-from napari_xnet.cli import main
 from napari_xnet.inference import segment
 from napari_xnet.io import write_labels
 from napari_xnet.models import list_models, show_model
 from napari_xnet.training.claim import claimed
 from napari_xnet.training.run import Run, unfinished_runs
 from napari_xnet.training.trainer import Trainer
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder(tmp_path, monkeypatch):
-    """Work in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def run(capfd):
-    """A function that runs the command line: exit code, lines of stdout, text of stderr."""
-
-    def run(*arguments):
-        try:
-            code = main([str(one) for one in arguments])
-        except SystemExit as end:
-            code = end.code
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return code, out.splitlines(), err
-
-    return run
-
-
-@pytest.fixture
-def small(small_model):
-    """Path of a small model."""
-    small_model.save("small model")
-    return "small model"
 
 
 def write(path, image):

@@ -78,6 +78,28 @@ def test_groups_have_curves_of_their_own_if_there_are_enough():
     assert SoftTissue.model_validate_json(result.model_dump_json()) == result
 
 
+def test_cross_validation_takes_the_threshold_from_other_groups():
+    calibration = Calibration()
+    easy, hard = case(0), case(1)
+    hard = (hard[0], np.roll(hard[1], 2, axis=1))
+    calibration.add(*easy, group="easy")
+    with pytest.raises(ImageError, match="All images are of one group"):
+        calibration.cross_validated(0.05)
+    calibration.add(*hard, group="hard")
+    found = calibration.cross_validated(0.05)
+    thresholds = [calibration.curve([other]).purest(0.05) for other in ("hard", "easy")]
+    thresholds = [THRESHOLDS[-1] if one is None else one.threshold for one in thresholds]
+    assert thresholds[0] > thresholds[1]
+    shares = []
+    for (labels, probabilities), threshold in zip((easy, hard), thresholds, strict=True):
+        counts = confusion.count(labels, label(probabilities, threshold))
+        shares.append(counts / counts.sum())
+    whole = np.sum(shares, axis=0)
+    assert found.true_positive_rate == pytest.approx(whole[1, 1] / whole[1].sum(), abs=1e-6)
+    assert found.false_share == pytest.approx(1 - whole[1, 1] / whole[:, 1].sum(), abs=1e-6)
+    assert found.threshold == pytest.approx(np.mean(thresholds))
+
+
 def curve(*false):
     points = tuple(
         Purity(threshold=0.1 * n, false_share=one, false_positive_rate=one / 2,
