@@ -9,7 +9,15 @@ from napari.settings import get_plugin_settings
 from napari_xnet import tissue
 from napari_xnet.engine import shared_engine
 from napari_xnet.io.samples import sample_path
-from napari_xnet.models import find_model
+from napari_xnet.models import (
+    Purity,
+    PurityCurve,
+    SoftTissue,
+    find_model,
+    show_model,
+    write_card,
+)
+from napari_xnet.widgets.postprocessing_form import threshold_at
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +131,7 @@ def test_second_run_updates_the_layer_unless_it_was_edited(viewer, dock, segment
     before = labels.data.copy()
 
     dock["use_threshold"].value = True
-    dock["threshold"].value = 0.99
+    dock["purity"].value = 100
     segment()
     assert labels_of(viewer) == [labels]
     assert (labels.data == 2).sum() < (before == 2).sum()
@@ -150,11 +158,11 @@ def test_edit_of_one_slice_leaves_the_others_to_be_updated(viewer, dock, segment
     before = labels.data[0].copy()
     dock["slices"].value = "This slice"
     dock["use_threshold"].value = True
-    dock["threshold"].value = 1.0
+    dock["purity"].value = 110
     segment()
     assert labels_of(viewer) == [labels]
-    assert (before == tissue.SOFT_TISSUE.value).any()
-    assert not (labels.data[0] == tissue.SOFT_TISSUE.value).any()
+    soft = tissue.SOFT_TISSUE.value
+    assert (labels.data[0] == soft).sum() < (before == soft).sum()
     assert labels.data[1, 10, 10] == tissue.BONE.value
 
 
@@ -316,18 +324,94 @@ def test_models_of_the_preferred_folder_are_offered(viewer, dock, open_dock, seg
 
 def test_settings_are_remembered(viewer, dock, open_dock, segment, hand):
     viewer.add_image(hand)
-    dock["threshold"].value = 0.61
+    dock["purity"].value = 61
     dock["use_threshold"].value = True
     dock["bone_cleanup"].value = 7
     dock["detail"].value = "Fast"
     segment()
 
     again = open_dock()
-    assert again["threshold"].value == pytest.approx(0.61)
+    assert again["purity"].value == 61
     assert again["use_threshold"].value is True
-    assert again["threshold"].enabled
+    assert again["purity"].enabled
     assert again["bone_cleanup"].value == 7
     assert again["detail"].value == "Fast"
+
+
+def test_the_slider_changes_the_labels_at_once_without_the_network(viewer, dock, segment, hand):
+    viewer.add_image(hand, name="hand")
+    segment()
+    (labels,) = labels_of(viewer)
+    likeliest = labels.data.copy()
+    shared_engine().stop()  # whoever asks the network now would have to start it anew
+
+    dock["use_threshold"].value = True
+    seen = []
+    for position in (0, 60, 100):
+        dock["purity"].value = position
+        seen.append((labels.data == tissue.SOFT_TISSUE.value).sum())
+        assert f"Threshold {threshold_at(position):.4g}." in dock["expected"].value
+    assert seen[0] > seen[1] > seen[2]
+    assert "soft tissue" in dock.status
+    assert shared_engine().pid is None
+
+    dock["smallest_region"].value = 200
+    assert not (labels.data == tissue.SOFT_TISSUE.value).any()
+    dock["smallest_region"].value = 0
+    dock["use_threshold"].value = False
+    np.testing.assert_array_equal(labels.data, likeliest)
+
+    labels.paint((10, 10), tissue.BONE.value)
+    painted = labels.data.copy()
+    dock["use_threshold"].value = True
+    np.testing.assert_array_equal(labels.data, painted)
+
+
+def test_the_slider_changes_the_other_slices_soon(viewer, dock, segment, wait_until, hand):
+    viewer.add_image(np.stack([hand[:150], hand[150:]]), name="stack")
+    dock["slices"].value = "All slices"
+    segment()
+    (labels,) = labels_of(viewer)
+    before = labels.data.copy()
+    dock["smallest_region"].value = 300
+    assert not (labels.data[labels_shown(viewer)] == tissue.SOFT_TISSUE.value).any()
+    assert (before == tissue.SOFT_TISSUE.value).any()
+    wait_until(lambda: not (labels.data == tissue.SOFT_TISSUE.value).any(), 5)
+
+
+def labels_shown(viewer):
+    return viewer.dims.current_step[0]
+
+
+def test_the_rates_to_expect_are_those_of_the_card(viewer, dock, segment, tmp_path, hand):
+    curve = PurityCurve(
+        images=4,
+        points=(
+            Purity(threshold=0.2, false_share=0.1, false_positive_rate=0.1, true_positive_rate=0.9),
+            Purity(threshold=0.9, false_share=0.0, false_positive_rate=0.0, true_positive_rate=0.5),
+        ),
+    )
+    hip = PurityCurve(images=3, points=(curve.points[0].model_copy(update={"threshold": 0.5}),))
+    known = SoftTissue(
+        data="four images", false_share=0.005, smallest_region=5, curve=curve, groups={"hip": hip}
+    )
+    card = show_model("default").model_copy(update={"soft_tissue": known})
+    folder = tmp_path / "models" / "mine"
+    folder.mkdir(parents=True)
+    for file in find_model("default").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    write_card("mine", card)
+    dock["model"].reset_choices()
+    dock["model"].value = "mine"
+    dock["use_threshold"].value = True
+    assert threshold_at(dock["purity"].value) == pytest.approx(0.9, abs=0.01)
+    assert "50\N{NO-BREAK SPACE}% of soft tissue found" in dock["expected"].value
+    assert "0.0\N{NO-BREAK SPACE}% of it false" in dock["expected"].value
+    assert dock["expected"].tooltip == "Measured on four images."
+
+    dock["group"].value = "hip"
+    assert threshold_at(dock["purity"].value) == pytest.approx(0.5, abs=0.03)
+    assert "90\N{NO-BREAK SPACE}% of soft tissue found" in dock["expected"].value
 
 
 @pytest.mark.slow

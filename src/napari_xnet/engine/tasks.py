@@ -4,7 +4,7 @@ import contextlib
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import psutil
@@ -36,19 +36,30 @@ def warm_up() -> None:
     _load(folder, _changed_ns(folder)).predict(np.zeros((1, 64, 64), np.float32))
 
 
+class Segmented(NamedTuple):
+    """What `segment_image` found; see `inference.Segmentation`."""
+
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32] | None
+    notes: tuple[str, ...]
+    working_scale: float
+
+
 def segment_image(
     image: NDArray[Any],
     model: Path,
     rgb: bool,
     options: Options,
     probabilities: bool,
+    pixel_size_mm: float | None = None,
+    *,
     progress: Reporter,
-) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None, tuple[str, ...]]:
+) -> Segmented:
     """Segment with a model that stays loaded until another is asked for.
 
     Parameters
     ----------
-    image, rgb, options
+    image, rgb, options, pixel_size_mm
         See `napari_xnet.inference.segment`.
     model : Path
         Folder of the model.
@@ -58,17 +69,22 @@ def segment_image(
 
     Returns
     -------
-    labels : ndarray of uint8
-    probabilities : ndarray of float32, or None
-    notes : tuple of str
+    Segmented
     """
     loaded = _load(model, _changed_ns(model))
 
     def report(done: float, total: int) -> None:
         progress(done, total, "Segmenting…")
 
-    result = segment(image, loaded, rgb=rgb, options=options, progress=report)
-    return result.labels, result.probabilities if probabilities else None, result.notes
+    result = segment(
+        image, loaded, rgb=rgb, pixel_size_mm=pixel_size_mm, options=options, progress=report
+    )
+    return Segmented(
+        result.labels,
+        result.probabilities if probabilities else None,
+        result.notes,
+        result.working_scale,
+    )
 
 
 def train_run(folder: Path, progress: Reporter) -> Summary:

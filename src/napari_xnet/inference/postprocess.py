@@ -1,7 +1,8 @@
 """From class probabilities to labels, and labels made cleaner."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,10 @@ class PostProcessing:
         """Whether there are steps beyond `label`."""
         return any((self.bone_cleanup, self.largest_hole, self.bone_dilation, self.smallest_region))
 
+    def agrees(self, steps: Mapping[str, Any]) -> bool:
+        """Whether some fields have the values given."""
+        return all(getattr(self, name) == value for name, value in steps.items())
+
     def __str__(self) -> str:
         """Say which steps are on."""
         steps = [
@@ -155,6 +160,30 @@ def label(
         hard = np.where(probabilities[_BONE] > probabilities[_BEAM], _BONE, _BEAM)
         index = np.where(probabilities[_SOFT] > soft_tissue_threshold, _SOFT, hard)
     return np.asarray(index + tissue.OPEN_BEAM.value, np.uint8)
+
+
+def postprocess(
+    probabilities: NDArray[np.floating], steps: PostProcessing, px_per_unit: float = 1.0
+) -> NDArray[np.uint8]:
+    """Do all steps of post-processing.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float, shape (3, Y, X)
+        In the order of `tissue.CLASSES`.
+    steps : PostProcessing
+    px_per_unit : float
+        Pixels of `probabilities` in one `size_unit`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (Y, X)
+        Values of `tissue.CLASSES`.
+    """
+    labels = label(probabilities, steps.soft_tissue_threshold)
+    if not steps.looks_at_regions:
+        return labels
+    return clean(labels, duels(probabilities), steps, px_per_unit)
 
 
 def duels(probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:

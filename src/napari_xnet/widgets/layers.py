@@ -1,5 +1,6 @@
 """Layers of napari as arrays, and arrays as layers."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xnet import tissue
 from napari_xnet.errors import ImageError
+from napari_xnet.io import calibration
 from napari_xnet.io.label_layers import METADATA_KEY, digest, tissue_appearance
 
 if TYPE_CHECKING:
@@ -140,6 +142,12 @@ def placement(layer: Image) -> dict[str, Any]:
     }
 
 
+def pixel_size_mm(layer: Image) -> float | None:
+    """Edge length of a pixel of a layer, the geometric mean if it is no square, if units say so."""
+    size = calibration.pixel_size_mm(layer.scale, layer.units)
+    return math.sqrt(math.prod(size)) if size else None
+
+
 def add_labels(
     viewer: "Viewer", image_id: str, image_name: str, shape: tuple[int, ...], place: dict[str, Any]
 ) -> Labels:
@@ -213,7 +221,7 @@ def find_labels(
         if (
             _belongs_to(layer, image_id)
             and layer.data.shape == shape
-            and all(_is_untouched(layer, index) for index in indices)
+            and all(is_untouched(layer, index) for index in indices)
         ):
             return layer
     return None
@@ -245,7 +253,8 @@ def _belongs_to(layer: Layer, image_id: str) -> bool:
     )
 
 
-def _is_untouched(layer: Labels, index: Index) -> bool:
+def is_untouched(layer: Labels, index: Index) -> bool:
+    """Whether the labels of a layer of `add_labels` are what was written, or were never written."""
     written = layer.metadata[METADATA_KEY]["written"]
     if index in written:
         return bool(digest(layer.data[index]) == written[index])

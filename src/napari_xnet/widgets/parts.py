@@ -1,9 +1,9 @@
 """Small parts that several docks are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from magicgui.widgets import Container, Label
+from magicgui.widgets import Container, Label, PushButton
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QWidget
 
@@ -39,6 +39,40 @@ def row(*widgets: Any, label: str = " ") -> Container[Any]:
     container = Container(widgets=widgets, layout="horizontal", labels=False, label=label)
     container.margins = (0, 0, 0, 0)
     return container
+
+
+class Fold(PushButton):
+    """A line that shows and hides the widgets below it.
+
+    Parameters
+    ----------
+    name, title, tooltip : str
+    folded : sequence of widget
+    """
+
+    def __init__(self, name: str, title: str, folded: Sequence[Any], tooltip: str = "") -> None:
+        super().__init__(name=name, tooltip=tooltip)
+        self.native.setCheckable(True)
+        self.native.setStyleSheet("text-align: left; background: transparent;")
+        self._title = title
+        self._folded = folded
+        self._note = ""
+        self.changed.connect(self.show_fold)
+        self.show_fold()
+
+    def note(self, text: str) -> None:
+        """Say something beside the title."""
+        self._note = text
+        self._write()
+
+    def show_fold(self) -> None:
+        """Show or hide what is below."""
+        for widget in self._folded:
+            widget.visible = self.value
+        self._write()
+
+    def _write(self) -> None:
+        self.text = f"{'▾' if self.value else '▸'}  {self._title}{self._note}"
 
 
 def text_line(name: str) -> Label:

@@ -1,6 +1,8 @@
 """The dock widget *Segment radiograph*."""
 
 import functools
+import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,10 +10,8 @@ from magicgui.widgets import (
     CheckBox,
     ComboBox,
     Container,
-    FloatSlider,
     ProgressBar,
     PushButton,
-    SpinBox,
 )
 from napari.layers import Labels
 from napari.utils.notifications import show_error, show_info
@@ -20,14 +20,16 @@ from qtpy.QtWidgets import QFileDialog
 from napari_xnet import tissue
 from napari_xnet.engine import Progress, shared_engine
 from napari_xnet.errors import Cancelled, XNetError
-from napari_xnet.inference import SIZE_RANGE_PX, Options
+from napari_xnet.inference import SIZE_RANGE_PX, Options, PostProcessing
 from napari_xnet.io.labels import write_labels_layer
 from napari_xnet.models import DEFAULT, POLARITIES, find_model, list_models, show_model
 from napari_xnet.widgets import layers, memory, painted, segment_job
 from napari_xnet.widgets.model_events import model_events
 from napari_xnet.widgets.parts import give_room, row, text_line
+from napari_xnet.widgets.postprocessing_form import PostProcessingForm
 from napari_xnet.widgets.preferences import Preferences
-from napari_xnet.widgets.segment_job import SegmentJob, SegmentResult
+from napari_xnet.widgets.relabelling import Relabelling, fitting
+from napari_xnet.widgets.segment_job import SegmentJob, SegmentResult, count_labels, shares
 from napari_xnet.widgets.task import Task, show_failure, show_share
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
 
@@ -89,30 +91,7 @@ class SegmentWidget(Container[Any]):
             tooltip="Which way round the radiograph is. Auto: the model finds out. Choose it "
             "yourself if bone and open beam come out swapped.",
         )
-        self._use_threshold = CheckBox(
-            name="use_threshold",
-            label=" ",
-            tooltip="On: soft tissue only where its probability is above the threshold. "
-            "Off: the likeliest class everywhere.",
-        )
-        self._threshold = FloatSlider(
-            name="threshold",
-            value=0.8,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="Soft tissue only where its probability is above this, elsewhere the likelier "
-            "of open beam and bone. Higher: purer soft tissue. Lower: more of it.",
-        )
-        self._bone_cleanup = SpinBox(
-            name="bone_cleanup",
-            label="Bone clean-up",
-            value=0,
-            min=0,
-            max=100,
-            tooltip="Remove islands of bone that hold no square of this side, in pixels of the "
-            "image as the network sees it. 0 keeps them.",
-        )
+        self._form = PostProcessingForm()
         self._probabilities = CheckBox(
             name="probabilities",
             label="Add probabilities",
@@ -135,8 +114,7 @@ class SegmentWidget(Container[Any]):
                 self._detail,
                 self._slices,
                 self._polarity,
-                row(self._use_threshold, self._threshold, label="Threshold"),
-                self._bone_cleanup,
+                *self._form.widgets,
                 self._probabilities,
                 row(self._run_button, self._cancel_button),
                 self._progress,
@@ -145,20 +123,17 @@ class SegmentWidget(Container[Any]):
             ]
         )
         self._remembered = {
-            widget.name: widget
-            for widget in (
-                self._model,
-                self._detail,
-                self._use_threshold,
-                self._threshold,
-                self._bone_cleanup,
-                self._probabilities,
-            )
+            **{one.name: one for one in (self._model, self._detail, self._probabilities)},
+            **self._form.remembered,
         }
+        self._relabelling = Relabelling(self._viewer, self.native)
+        self._show_calibration()
         memory.recall("segment", self._remembered)
+        self._form.refresh()
 
         self._image.changed.connect(self._refresh)
-        self._use_threshold.changed.connect(self._refresh)
+        self._model.changed.connect(self._show_calibration)
+        self._form.changed.connect(self._relabel)
         self._run_button.changed.connect(self.run)
         self._cancel_button.changed.connect(self.cancel)
         self._save_button.changed.connect(self.save)
@@ -228,6 +203,9 @@ class SegmentWidget(Container[Any]):
             indices = radiographs.indices()
         else:
             indices = [layers.shown_index(layer, self._viewer.dims.point)]
+        shown = layers.shown_index(layer, self._viewer.dims.point)
+        page_px = math.prod(radiographs.shape[-2:])
+        fit = fitting(indices, shown, page_px, preferences.memory_mb)
         return SegmentJob(
             image_id=str(layer.unique_id),
             image_name=layer.name,
@@ -236,13 +214,13 @@ class SegmentWidget(Container[Any]):
             place=layers.placement(layer),
             model=model,
             options=Options(
-                soft_tissue_threshold=self._threshold.value if self._use_threshold.value else None,
-                bone_cleanup=self._bone_cleanup.value,
+                **self._form.steps(),
                 polarity=self._polarity.value,
                 size_px=int(np.clip(size_px * DETAILS[self._detail.value], *SIZE_RANGE_PX)),
                 memory_mb=preferences.memory_mb,
             ),
-            probabilities=self._probabilities.value,
+            probabilities=frozenset(indices) if self._probabilities.value else fit,
+            pixel_size_mm=layers.pixel_size_mm(layer),
         )
 
     def _finish(
@@ -266,7 +244,7 @@ class SegmentWidget(Container[Any]):
             if edited:
                 show_info(f'Your edits are kept in "{edited}", hidden below "{labels.name}".')
         layers.write_labels(labels, result.labels, job.place)
-        if result.probabilities:
+        if self._probabilities.value and len(result.probabilities) == len(job.indices):
             stack = np.zeros((len(tissue.CLASSES), *shape), np.float32)
             for index, probabilities in result.probabilities.items():
                 for layer, probability in zip(stack, probabilities, strict=True):
@@ -274,10 +252,35 @@ class SegmentWidget(Container[Any]):
             layers.show_probabilities(
                 self._viewer, job.image_id, job.image_name, stack, job.place, below=labels
             )
+        self._relabelling.keep(labels, job, result)
         self._viewer.layers.selection.active = labels
         self._status.value = result.summary()
+        if not job.options.agrees(self._form.steps()):  # the form was changed in the meantime
+            self._relabel()
         for note in result.notes:
             show_info(note)
+
+    def _relabel(self) -> None:
+        """Let the labels of the last run follow the form, as far as it needs no network."""
+        layer = self._image.value
+        if layer is None or self._task.is_running:
+            return
+        shown = layers.shown_index(layer, self._viewer.dims.point)
+        try:
+            labels = self._relabelling.relabel(PostProcessing(**self._form.steps()), shown)
+        except XNetError as error:
+            self._status.value = str(error)
+            return
+        if labels is not None:
+            self._status.value = f"{shares(Counter(count_labels(labels)))}."
+
+    def _show_calibration(self) -> None:
+        folder = Preferences.current().models_folder
+        try:
+            card = show_model(find_model(self._model.value or DEFAULT, folder))
+        except XNetError:
+            return  # *Segment* says so
+        self._form.show_model(card.soft_tissue)
 
     def _show_progress(self, news: Progress) -> None:
         message = news.message
@@ -307,7 +310,6 @@ class SegmentWidget(Container[Any]):
         layer = self._image.value
         running = self._task.is_running
         self._slices.enabled = layer is not None and layer.ndim > 2
-        self._threshold.enabled = self._use_threshold.value
         self._run_button.enabled = layer is not None and not running
         self._cancel_button.enabled = running
         self._progress.visible = running

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_xnet import tissue
 from napari_xnet.engine import Engine, Progress
-from napari_xnet.engine.tasks import segment_image
+from napari_xnet.engine.tasks import Segmented, segment_image
 from napari_xnet.errors import Cancelled
 from napari_xnet.inference import Options
 from napari_xnet.widgets.layers import Index, Radiographs
@@ -40,8 +40,10 @@ class SegmentJob:
     model : Path
         Folder of the model.
     options : Options
-    probabilities : bool
-        Whether to return them.
+    probabilities : frozenset of tuple of int
+        Radiographs of which they are to be returned.
+    pixel_size_mm : float, optional
+        Edge length of a pixel.
     """
 
     image_id: str
@@ -51,7 +53,8 @@ class SegmentJob:
     place: dict[str, Any]
     model: Path
     options: Options
-    probabilities: bool
+    probabilities: frozenset[Index]
+    pixel_size_mm: float | None
 
 
 @dataclass
@@ -68,6 +71,8 @@ class SegmentResult:
         Its keys are what the user should know.
     seconds : float
         Time that the job took.
+    working_scale : float
+        Px of the working image per px of the radiographs.
     """
 
     labels: dict[Index, NDArray[np.uint8]] = field(default_factory=dict)
@@ -75,15 +80,20 @@ class SegmentResult:
     pixels: Counter[int] = field(default_factory=Counter)
     notes: dict[str, None] = field(default_factory=dict)
     seconds: float = 0.0
+    working_scale: float = 1.0
 
     def summary(self) -> str:
         """One sentence: the share of each class, and the time."""
-        total = self.pixels.total()
-        shares = ", ".join(
-            f"{one.name} {100 * self.pixels[one.value] / total:.0f}\N{NO-BREAK SPACE}%"
-            for one in tissue.CLASSES
-        )
-        return f"{shares} ({self.seconds:.1f} s)"
+        return f"{shares(self.pixels)} ({self.seconds:.1f} s)"
+
+
+def shares(pixels: Counter[int]) -> str:
+    """Say what share each class has."""
+    total = pixels.total()
+    return ", ".join(
+        f"{one.name} {100 * pixels[one.value] / total:.0f}\N{NO-BREAK SPACE}%"
+        for one in tissue.CLASSES
+    )
 
 
 def run(
@@ -125,21 +135,26 @@ def run(
             raise Cancelled("Cancelled.")
 
     for indices in _chunks(job):
-        labels, probabilities, notes = engine.run(
+        found: Segmented = engine.run(
             segment_image,
             _stack([job.radiographs.read(index, check) for index in indices]),
             job.model,
             job.radiographs.rgb,
             job.options,
-            job.probabilities,
+            not job.probabilities.isdisjoint(indices),
+            job.pixel_size_mm,
             report=report_whole,
             cancel=cancel,
         )
-        result.labels.update(zip(indices, labels, strict=True))
-        if probabilities is not None:
-            result.probabilities.update(zip(indices, probabilities.swapaxes(0, 1), strict=True))
-        result.pixels.update(_count(labels))
-        result.notes.update(dict.fromkeys(notes))
+        result.labels.update(zip(indices, found.labels, strict=True))
+        if found.probabilities is not None:
+            for index, planes in zip(indices, found.probabilities.swapaxes(0, 1), strict=True):
+                if index in job.probabilities:
+                    # A copy of its own, or it would keep those of its neighbours.
+                    result.probabilities[index] = np.ascontiguousarray(planes)
+        result.pixels.update(count_labels(found.labels))
+        result.notes.update(dict.fromkeys(found.notes))
+        result.working_scale = found.working_scale
     result.seconds = time.monotonic() - started
     return result
 
@@ -149,7 +164,7 @@ def _stack(pages: list[NDArray[Any]]) -> NDArray[Any]:
     return pages[0][np.newaxis] if len(pages) == 1 else np.stack(pages)
 
 
-def _count(labels: NDArray[np.uint8]) -> dict[int, int]:
+def count_labels(labels: NDArray[np.uint8]) -> dict[int, int]:
     """Count the pixels of each value; in parts, since bincount needs eight times their memory."""
     counts = np.zeros(tissue.BONE.value + 1, np.int64)
     flat = labels.reshape(-1)

@@ -13,7 +13,6 @@ from magicgui.widgets import (
     FileEdit,
     FloatSpinBox,
     LineEdit,
-    PushButton,
     SpinBox,
 )
 from qtpy.QtWidgets import QVBoxLayout, QWidget
@@ -23,7 +22,7 @@ from napari_xnet.models import Preprocessing, list_models, show_model
 from napari_xnet.models.store import free_name
 from napari_xnet.training.config import PRESETS, TrainingConfig, preset
 from napari_xnet.training.run import NONE
-from napari_xnet.widgets.parts import keep_wheel_for_scrolling
+from napari_xnet.widgets.parts import Fold, keep_wheel_for_scrolling
 from napari_xnet.widgets.preferences import Preferences
 
 _FIRST_NAME = "my model"
@@ -82,14 +81,14 @@ class TrainSettings(QWidget):
             tooltip="A JSON file with settings that go before those here, as "
             "napari-xnet train --config takes.",
         )
-        self._fold = PushButton(name="fold", tooltip="Show or hide what the preset has set.")
-        self._fold.native.setCheckable(True)
-        self._fold.native.setStyleSheet("text-align: left; background: transparent;")
-        self._folded = [*self._advanced.values(), self._config_file]
-        self._choices = [self.name, self.base, self.preset, *self._folded]
+        folded = [*self._advanced.values(), self._config_file]
+        self._fold = Fold(
+            "fold", "Advanced settings", folded, tooltip="Show or hide what the preset has set."
+        )
+        self._choices = [self.name, self.base, self.preset, *folded]
         self._form = Container(name="train_form")
         # Adding them together aligns their labels.
-        self._form.extend([self.name, self.base, self.preset, self._fold, *self._folded])
+        self._form.extend([self.name, self.base, self.preset, self._fold, *folded])
         self._form.margins = (0, 0, 0, 0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -97,12 +96,11 @@ class TrainSettings(QWidget):
         for widget in self._choices:
             keep_wheel_for_scrolling(widget.native)
 
-        self._fold.changed.connect(self._show_fold)
         self.preset.changed.connect(self._on_preset_changed)
         self.base.changed.connect(self._mark_changed)
         for widget in self._advanced.values():
             widget.changed.connect(self._mark_changed)
-        self._show_fold()
+        self._fold.show_fold()
         self.show_preset()
         self.propose_name()
 
@@ -176,7 +174,7 @@ class TrainSettings(QWidget):
     def fold(self) -> None:
         """Hide the advanced settings, to make room for what is below."""
         self._fold.value = False
-        self._show_fold()
+        self._fold.show_fold()
 
     def set_enabled(self, enabled: bool) -> None:
         """Let the user change the settings, or not."""
@@ -194,16 +192,9 @@ class TrainSettings(QWidget):
             self._base_before_paper = None
         self.show_preset()
 
-    def _show_fold(self) -> None:
-        for widget in self._folded:
-            widget.visible = self._fold.value
-        self._mark_changed()
-
     def _mark_changed(self) -> None:
         self._advanced["freeze"].enabled = self._enabled and self.base.value != NONE
-        arrow = "▾" if self._fold.value else "▸"
-        changed = " (changed)" if self.differences() else ""
-        self._fold.text = f"{arrow}  Advanced settings{changed}"
+        self._fold.note(" (changed)" if self.differences() else "")
 
 
 def _advanced() -> dict[str, Any]:

@@ -126,7 +126,7 @@ def test_the_engine_starts_when_it_is_needed_and_says_what_it_does(engine):
 def test_the_engine_segments_as_this_process_does(engine, default_model, radiograph, probabilities):
     stack = np.stack([radiograph, radiograph[::-1], radiograph[:, ::-1]])
     news = []
-    labels, returned, notes = engine.run(
+    labels, returned, notes, scale = engine.run(
         segment_image,
         stack,
         find_model("default"),
@@ -136,6 +136,7 @@ def test_the_engine_segments_as_this_process_does(engine, default_model, radiogr
         report=news.append,
     )
     expected = segment(stack, default_model)
+    assert scale == expected.working_scale
     np.testing.assert_array_equal(labels, expected.labels)
     assert labels.dtype == np.uint8
     assert notes == ()
