@@ -1,19 +1,15 @@
 """Evaluate a model, or finished predictions, on folders of images and labels."""
 
-import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xnet import tissue
 from napari_xnet.errors import ImageError, XNetError
-from napari_xnet.evaluation.pictures import Picture, paint, radiograph_picture
+from napari_xnet.evaluation.examples import Example, keep_worst
 from napari_xnet.evaluation.purity import Calibration
-from napari_xnet.evaluation.report import Example
 from napari_xnet.evaluation.scores import Evaluation
 from napari_xnet.inference import Options, segment
 from napari_xnet.io import read_labels
@@ -164,7 +160,15 @@ def evaluate_files(
                         group=files.group,
                         px_per_unit=found.px_per_unit,
                     )
-                _keep_worst(result.worst, pictures, name, scores.accuracy, one, found.labels)
+                keep_worst(
+                    result.worst,
+                    pictures,
+                    name,
+                    scores.accuracy,
+                    one.image,
+                    one.labels,
+                    found.labels,
+                )
         except XNetError as error:
             result.failures[files.image] = str(error)
     if progress:
@@ -179,27 +183,3 @@ def _predictions(
         # What nobody has annotated yet takes time, but says nothing.
         if one.labels.any():
             yield one, predict(files, number, one), files.key + one.number
-
-
-def _keep_worst(
-    worst: list[Example],
-    most: int,
-    name: str,
-    accuracy: float,
-    one: LabelledSlice,
-    labels: NDArray[Any],
-) -> None:
-    if not most or (len(worst) >= most and accuracy >= worst[-1].accuracy):
-        return
-    radiograph: Picture = radiograph_picture(one.image)
-    wrong = (one.labels != tissue.UNLABELLED) & (one.labels != labels)
-    example = Example(
-        name,
-        accuracy,
-        radiograph,
-        paint(radiograph, one.labels),
-        paint(radiograph, labels),
-        paint(radiograph, labels, wrong),
-    )
-    bisect.insort(worst, example, key=lambda known: known.accuracy)
-    del worst[most:]

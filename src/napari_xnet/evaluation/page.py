@@ -14,7 +14,8 @@ from napari_xnet.evaluation.confusion import CLASSES
 from napari_xnet.evaluation.pictures import data_url
 
 if TYPE_CHECKING:
-    from napari_xnet.evaluation.report import Example, Report
+    from napari_xnet.evaluation.examples import Example
+    from napari_xnet.evaluation.report import Report
 
 _MOST_ROWS = 500
 _GREY = "#888888"

@@ -25,9 +25,7 @@ def radiograph_picture(image: Any) -> Picture:
     return np.repeat(grey[..., np.newaxis], 3, axis=-1)
 
 
-def paint(
-    picture: Picture, labels: NDArray[Any], where: NDArray[np.bool_] | None = None
-) -> Picture:
+def paint(picture: Picture, labels: NDArray[Any]) -> Picture:
     """Lay the colours of labels, of full size, over a picture.
 
     Parameters
@@ -35,8 +33,6 @@ def paint(
     picture : ndarray of uint8, shape (H, W, 3)
     labels : ndarray of int, shape (Y, X)
         Values of `tissue.CLASSES`; others stay transparent.
-    where : ndarray of bool, shape (Y, X), optional
-        Only there.
 
     Returns
     -------
@@ -47,11 +43,10 @@ def paint(
         for small, large in zip(picture.shape, labels.shape, strict=False)
     )
     seen = labels[np.ix_(rows, columns)]
-    shown = np.ones(seen.shape, bool) if where is None else where[np.ix_(rows, columns)]
     result = picture.astype(np.float32)
     for one in tissue.CLASSES:
         color = [int(one.color[at : at + 2], 16) for at in (1, 3, 5)]
-        here = shown & (seen == one.value)
+        here = seen == one.value
         result[here] = (1 - _OPACITY) * result[here] + _OPACITY * np.array(color)
     return result.astype(np.uint8)
 

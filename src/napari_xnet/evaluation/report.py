@@ -16,32 +16,13 @@ from napari_xnet._version import __version__
 from napari_xnet.errors import ImageError
 from napari_xnet.evaluation import confusion
 from napari_xnet.evaluation.confusion import Scores
+from napari_xnet.evaluation.examples import Example
 from napari_xnet.evaluation.page import make_page
-from napari_xnet.evaluation.pictures import Picture
 from napari_xnet.evaluation.scores import Evaluation, named
 from napari_xnet.evaluation.surface import TOLERANCE_PX
 from napari_xnet.io.atomic import atomic_path
 
-FILES = ("report.json", "report.csv", "report.html")
-
-
-@dataclass(frozen=True)
-class Example:
-    """An image that was segmented badly, for the page.
-
-    Attributes
-    ----------
-    name : str
-    accuracy : float
-    radiograph, reference, prediction, errors : Picture
-    """
-
-    name: str
-    accuracy: float
-    radiograph: Picture
-    reference: Picture
-    prediction: Picture
-    errors: Picture
+SUFFIXES = (".json", ".csv", ".html")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +115,16 @@ class Report:
         ]
         return "\n".join(lines)
 
-    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
+    def write(self, folder: str | os.PathLike[str], stem: str = "report") -> list[Path]:
         """Write ``report.json``, ``report.csv`` (a row for each image) and ``report.html``.
 
         The first two hold no pixels; the page shows the `worst` images.
+
+        Parameters
+        ----------
+        folder : path-like
+        stem : str
+            Of the names of the files.
 
         Returns
         -------
@@ -155,7 +142,7 @@ class Report:
             self._table(),
             make_page(self, values),
         )
-        paths = [folder / name for name in FILES]
+        paths = [folder / f"{stem}{suffix}" for suffix in SUFFIXES]
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path, text in zip(paths, texts, strict=True):

@@ -1,50 +1,23 @@
 """Live curves of a training run: loss and Dice, of the training and the validation labels."""
 
-import functools
-import importlib
 import math
-import os
-import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import qtpy
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QFont
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from napari_xnet.training.events import EpochEnd
 from napari_xnet.widgets.parts import Lifetime
-from napari_xnet.widgets.warm_up import no_garbage_collection
+from napari_xnet.widgets.plots import colour_plot, import_pyqtgraph, make_plot
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 _HEIGHT_PX = 150
-_FONT_PT = 8
 _TICKS = 4
-
-
-@functools.cache
-def warm_up_curves() -> threading.Thread:
-    """Import pyqtgraph, which takes 0.3 s, in a thread; started once.
-
-    Returns
-    -------
-    Thread
-        To wait for.
-    """
-    thread = threading.Thread(target=_import, daemon=True)
-    thread.start()
-    return thread
-
-
-def _import() -> Any:
-    # Where several bindings are installed it must be the one that napari uses.
-    os.environ.setdefault("PYQTGRAPH_QT_LIB", qtpy.API_NAME)
-    with no_garbage_collection():
-        return importlib.import_module("pyqtgraph")
 
 
 class Curves(QWidget):
@@ -58,13 +31,14 @@ class Curves(QWidget):
 
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__()
-        pyqtgraph = _import()
         self._viewer = viewer
         self._history: list[EpochEnd] = []
         self._life = Lifetime(self)
         self._legend = QLabel(objectName="legend")
         self._legend.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._plots = {"loss": _plot(pyqtgraph), "dice": _plot(pyqtgraph)}
+        self._plots = {"loss": make_plot(), "dice": make_plot()}
+        for plot in self._plots.values():
+            plot.setLimits(yMin=-0.08)  # neither is negative; half a symbol shows
         self._lines = {
             field: self._plots[field.removeprefix("val_")].plot()
             for field in ("loss", "val_loss", "dice", "val_dice")
@@ -126,23 +100,12 @@ class Curves(QWidget):
         if self._life.ended:
             return
         theme = get_theme(self._viewer.theme)
-        text, own, other = (
-            QColor(*colour.as_rgb_tuple()[:3]) for colour in (theme.text, theme.text, theme.warning)
-        )
-        import pyqtgraph
-
+        own, other = (QColor(*colour.as_rgb_tuple()[:3]) for colour in (theme.text, theme.warning))
         for name, plot in self._plots.items():
-            plot.setBackground(QColor(*theme.background.as_rgb_tuple()[:3]))
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(QColor(*theme.primary.as_rgb_tuple()[:3]))
-                axis.setTextPen(text)
-            title = "Dice" if name == "dice" else "loss"
-            plot.setLabel("left", title, color=text.name(), **{"font-size": f"{_FONT_PT}pt"})
-            plot.setLabel("bottom", "epoch", color=text.name(), **{"font-size": f"{_FONT_PT}pt"})
+            colour_plot(plot, self._viewer.theme, "epoch", "Dice" if name == "dice" else "loss")
         for field, line in self._lines.items():
             colour = other if field.startswith("val_") else own
-            line.setPen(pyqtgraph.mkPen(colour, width=2))
+            line.setPen(import_pyqtgraph().mkPen(colour, width=2))
             line.setSymbol("o")
             line.setSymbolSize(4)
             line.setSymbolBrush(colour)
@@ -151,23 +114,3 @@ class Curves(QWidget):
             f'<span style="color:{own.name()}">●</span> training &nbsp;&nbsp; '
             f'<span style="color:{other.name()}">●</span> validation'
         )
-
-
-def _plot(pyqtgraph: Any) -> Any:
-    plot = pyqtgraph.PlotWidget()
-    plot.setMenuEnabled(False)
-    plot.setMouseEnabled(False, False)
-    plot.hideButtons()
-    plot.setFrameShape(plot.Shape.NoFrame)
-    # The wheel is for scrolling the dock.
-    plot.viewport().setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-    font = QFont()
-    font.setPointSize(_FONT_PT)
-    for side in ("left", "bottom"):
-        axis = plot.getAxis(side)
-        axis.setStyle(tickFont=font, tickTextOffset=2, tickLength=-3)
-        axis.enableAutoSIPrefix(False)
-    plot.getAxis("left").setWidth(38)
-    plot.setLimits(yMin=-0.08)  # neither loss nor Dice is negative; half a symbol shows
-    plot.setMinimumWidth(80)
-    return plot

@@ -23,11 +23,11 @@ from napari_xnet.training.events import EpochEnd, Note, Prediction, Started
 from napari_xnet.training.execution import Summary
 from napari_xnet.training.run import Run, unfinished_runs
 from napari_xnet.widgets import importing, layers, model_events, painting, train_job
-from napari_xnet.widgets.curves import warm_up_curves
 from napari_xnet.widgets.live_prediction import LivePrediction
 from napari_xnet.widgets.painted import Painted
 from napari_xnet.widgets.pairs_table import NO_IMAGE, PairsTable
 from napari_xnet.widgets.parts import give_room, keep_place, row, text_line
+from napari_xnet.widgets.plots import warm_up_plots
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.preview import Preview, PreviewJob
 from napari_xnet.widgets.run_view import RunView
@@ -245,7 +245,7 @@ class TrainWidget(QScrollArea):
         except XNetError as error:
             show_error(str(error))
         warm_up_labels()
-        warm_up_curves()
+        warm_up_plots()
 
     def _job(self) -> TrainJob:
         rows = self._table.pairs()
@@ -424,7 +424,7 @@ def _train(
     cancel: threading.Event,
 ) -> Summary:
     run = prepare(tell, cancel)
-    while (warming := warm_up_curves()).is_alive() and not cancel.is_set():
+    while (warming := warm_up_plots()).is_alive() and not cancel.is_set():
         warming.join(0.05)
     tell(run)
     return train_job.run(run, engine, tell, cancel)

@@ -12,8 +12,8 @@ import pytest
 from napari_xnet.errors import ImageError
 from napari_xnet.evaluation import Evaluation, Report, evaluate
 from napari_xnet.evaluation.charts import Line, line_chart
+from napari_xnet.evaluation.examples import Example, errors, keep_worst
 from napari_xnet.evaluation.pictures import paint, radiograph_picture
-from napari_xnet.evaluation.report import Example
 from napari_xnet.tissue import NAMES
 
 KEYS = {
@@ -139,7 +139,23 @@ def test_colours_are_laid_over_where_they_belong():
     grey = np.full((10, 20, 3), 100, np.uint8)
     labels = np.zeros((20, 40), int)
     labels[:10] = 3
-    shown = paint(grey, labels, where=np.arange(40)[np.newaxis] < 20 * np.ones((20, 1)))
+    shown = paint(grey, labels)
     assert (shown[5:] == 100).all()
-    assert (shown[:5, 10:] == 100).all()
-    assert (shown[:5, :10] != 100).any(axis=-1).all()
+    assert (shown[:5] != 100).any(axis=-1).all()
+
+
+def test_the_worst_images_are_kept_and_show_what_is_wrong():
+    image, labels = np.arange(200.0).reshape(10, 20), np.ones((10, 20), np.uint8)
+    predicted = labels.copy()
+    predicted[:, :5] = 2
+    labels[0] = 0
+    np.testing.assert_array_equal(errors(labels, predicted)[0], 0)
+    np.testing.assert_array_equal(errors(labels, predicted)[1], [2] * 5 + [0] * 15)
+    worst = []
+    for accuracy in (0.5, 0.9, 0.2, 0.7, 0.1):
+        keep_worst(worst, 3, str(accuracy), accuracy, image, labels, predicted)
+    assert [one.accuracy for one in worst] == [0.1, 0.2, 0.5]
+    changed = (worst[0].errors != worst[0].radiograph).any(axis=-1)
+    np.testing.assert_array_equal(changed, errors(labels, predicted) > 0)
+    keep_worst(worst, 0, "none", 0.0, image, labels, predicted)
+    assert len(worst) == 3
