@@ -69,6 +69,15 @@ def _take(folder: Path) -> None:
     viewer.layers.remove("hand_labels")
     viewer.window.remove_dock_widget("all")
 
+    _, widget = viewer.window.add_plugin_dock_widget("napari-xnet", "Evaluate segmentation")
+    wait()
+    widget.run()
+    while "hand reference errors" not in viewer.layers:
+        wait(0.1)
+    shoot("evaluated")
+    viewer.layers.remove("hand reference errors")
+    viewer.window.remove_dock_widget("all")
+
     # With the exact labels open, those would be what is trained on.
     reference = viewer.layers.pop(viewer.layers.index("hand reference")).data
     _, widget = viewer.window.add_plugin_dock_widget("napari-xnet", "Train XNet")

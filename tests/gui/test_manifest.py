@@ -21,9 +21,12 @@ def test_distribution_offers_the_manifest():
     assert manifest.package_version == napari_xnet.__version__
 
 
-def test_segment_is_in_the_layers_menu(viewer):
-    commands = [item.command.id for item in get_app_model().menus.get_menu("napari/layers/segment")]
-    assert "napari-xnet.segment" in commands
+@pytest.mark.parametrize(
+    ("menu", "command"), [("segment", "segment"), ("segment", "train"), ("measure", "evaluate")]
+)
+def test_docks_are_in_the_layers_menu(viewer, menu, command):
+    items = get_app_model().menus.get_menu(f"napari/layers/{menu}")
+    assert f"napari-xnet.{command}" in [item.command.id for item in items]
 
 
 @pytest.mark.parametrize("name", NAMES)
