@@ -80,9 +80,43 @@ def test_a_model_is_compared_with_painted_labels(viewer, dock, hand, wait_until,
     )
     assert chosen.read_text("utf-8").count("data:image/png") == 4
     assert (tmp_path / "out.csv").exists()
+    assert values["about"]["radiographs"] == "hand"
     finish(dock, wait_until)
     errors = [layer for layer in viewer.layers if layer.name.endswith("errors")]
     assert errors == [wrong]
+    # A layer of the user that has the name by chance is left alone.
+    viewer.layers.remove(wrong)
+    own = viewer.add_labels(np.ones((3, 3), np.uint8), name=wrong.name)
+    finish(dock, wait_until)
+    np.testing.assert_array_equal(own.data, 1)
+
+
+def test_labels_of_another_radiograph_are_not_taken(viewer, dock, hand, notifications):
+    image, labels = hand
+    viewer.add_image(image, name="img_1")
+    viewer.add_image(image, name="img_2")
+    add_labels(viewer, labels, "img_10_labels")
+    dock.click("run")
+    assert 'The radiograph of "img_10_labels" is not open' in notifications[-1]
+
+
+def test_nothing_is_overwritten_that_was_not_asked_about(
+    viewer, dock, hand, wait_until, tmp_path, monkeypatch, notifications
+):
+    _, labels = hand
+    add_labels(viewer, labels, "true")
+    dock["prediction"].value = add_labels(viewer, labels, "found")
+    dock["references"].value = [viewer.layers["true"]]
+    finish(dock, wait_until)
+    (tmp_path / "knee v1.2.csv").write_text("mine")
+    for name in ("knee v1.2", "knee v1.2.html"):
+        monkeypatch.setattr(
+            QFileDialog, "getSaveFileName", lambda *_, name=name: (str(tmp_path / name), "")
+        )
+        dock.click("save")
+        assert "knee v1.2.csv is there already" in notifications[-1]
+    assert (tmp_path / "knee v1.2.csv").read_text() == "mine"
+    assert len(list(tmp_path.glob("knee*"))) == 1
 
 
 def test_layers_are_compared_without_the_network(viewer, dock, hand, wait_until):

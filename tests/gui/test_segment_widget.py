@@ -8,6 +8,8 @@ from napari.settings import get_plugin_settings
 
 from napari_xnet import tissue
 from napari_xnet.engine import shared_engine
+from napari_xnet.engine.tasks import segment_image
+from napari_xnet.inference import Options, PostProcessing
 from napari_xnet.io.samples import sample_path
 from napari_xnet.models import (
     Purity,
@@ -17,7 +19,9 @@ from napari_xnet.models import (
     show_model,
     write_card,
 )
+from napari_xnet.widgets import segment as segment_dock
 from napari_xnet.widgets.postprocessing_form import threshold_at
+from napari_xnet.widgets.relabelling import fitting
 
 
 @pytest.fixture(scope="module")
@@ -383,7 +387,9 @@ def labels_shown(viewer):
     return viewer.dims.current_step[0]
 
 
-def test_the_rates_to_expect_are_those_of_the_card(viewer, dock, segment, tmp_path, hand):
+@pytest.fixture
+def calibrated(tmp_path) -> str:
+    """A model of the user, the default one with a made-up calibration."""
     curve = PurityCurve(
         images=4,
         points=(
@@ -401,17 +407,114 @@ def test_the_rates_to_expect_are_those_of_the_card(viewer, dock, segment, tmp_pa
     for file in find_model("default").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     write_card("mine", card)
-    dock["model"].reset_choices()
-    dock["model"].value = "mine"
+    return "mine"
+
+
+def test_the_rates_to_expect_are_those_of_the_card(viewer, calibrated, dock):
+    dock["model"].value = calibrated
+    assert dock["smallest_region"].value == 0
     dock["use_threshold"].value = True
     assert threshold_at(dock["purity"].value) == pytest.approx(0.9, abs=0.01)
     assert "50\N{NO-BREAK SPACE}% of soft tissue found" in dock["expected"].value
     assert "0.0\N{NO-BREAK SPACE}% of it false" in dock["expected"].value
     assert dock["expected"].tooltip == "Measured on four images."
+    # What the calibration was made with is done, is seen, and can be left out.
+    assert dock["smallest_region"].value == 5
+    assert "other settings" not in dock["expected"].value
+    dock["smallest_region"].value = 0
+    assert "other settings" in dock["expected"].value
+    dock["smallest_region"].value = 5
+    dock["detail"].value = "Fine"
+    assert "other settings" in dock["expected"].value
+    dock["use_threshold"].value = False
+    assert dock["smallest_region"].value == 0
 
+    dock["use_threshold"].value = True
     dock["group"].value = "hip"
     assert threshold_at(dock["purity"].value) == pytest.approx(0.5, abs=0.03)
     assert "90\N{NO-BREAK SPACE}% of soft tissue found" in dock["expected"].value
+
+
+def test_the_body_part_stays_when_layers_come(viewer, calibrated, dock, segment, hand):
+    dock["model"].value = calibrated
+    dock["use_threshold"].value = True
+    dock["group"].value = "hip"
+    position = dock["purity"].value
+    viewer.add_image(hand, name="hand")
+    segment()
+    assert (dock["group"].value, dock["purity"].value) == ("hip", position)
+    (labels,) = labels_of(viewer)
+    steps = PostProcessing(soft_tissue_threshold=threshold_at(position), smallest_region=5)
+    expected = segment_array(hand, steps)
+    np.testing.assert_array_equal(labels.data, expected)
+
+
+def segment_array(image, steps):
+    """Labels by the engine, without the dock."""
+    options = Options(**{name: getattr(steps, name) for name in vars(steps)})
+    return shared_engine().run(segment_image, image, find_model("default"), False, options, False)[
+        0
+    ]
+
+
+def test_a_remembered_model_comes_with_its_calibration(viewer, calibrated, dock, segment, open_dock,
+                                                       hand):  # fmt: skip
+    dock["model"].value = calibrated
+    dock["use_threshold"].value = True
+    viewer.add_image(hand)
+    segment()
+    again = open_dock()
+    assert again["model"].value == calibrated
+    assert "found" in again["expected"].value
+    assert again["group"].choices == ("any", "hip")
+
+
+def test_another_model_or_image_leaves_labels_alone(viewer, calibrated, dock, segment, hand):
+    image = viewer.add_image(hand, name="hand")
+    other = viewer.add_image(hand[::-1], name="other")
+    viewer.layers.selection.active = image
+    segment()
+    (labels,) = labels_of(viewer)
+    before = labels.data.copy()
+    dock["use_threshold"].value = True
+    dock["use_threshold"].value = False
+    np.testing.assert_array_equal(labels.data, before)
+    dock["model"].value = calibrated
+    dock["use_threshold"].value = True
+    assert dock.status == "Press Segment to apply this."
+    np.testing.assert_array_equal(labels.data, before)
+    dock["model"].value = "default"
+    dock["use_threshold"].value = False
+    viewer.layers.selection.active = other
+    assert dock["image"].value is other
+    dock["use_threshold"].value = True
+    dock["purity"].value = 110
+    np.testing.assert_array_equal(labels.data, before)
+    viewer.layers.remove(labels)
+    dock["purity"].value = 0
+
+
+@pytest.mark.slow
+def test_slices_that_cannot_follow_are_told(viewer, dock, segment, hand, monkeypatch):
+    monkeypatch.setattr(segment_dock, "fitting", lambda indices, shown, *_: frozenset({shown}))
+    viewer.add_image(np.stack([hand[:150], hand[150:]]), name="stack")
+    dock["slices"].value = "All slices"
+    segment()
+    (labels,) = labels_of(viewer)
+    before = labels.data.copy()
+    dock["smallest_region"].value = 300
+    shown = labels_shown(viewer)
+    assert not (labels.data[shown] == tissue.SOFT_TISSUE.value).any()
+    np.testing.assert_array_equal(labels.data[1 - shown], before[1 - shown])
+    assert "1 of 2 slices do not follow" in dock.status
+
+
+def test_slices_near_the_displayed_one_are_kept_first():
+    indices = [(number,) for number in range(10)]
+    page_px = 2**20 // 12
+    assert fitting(indices, (7,), page_px, 3) == {(6,), (7,), (8,)}
+    assert fitting(indices, (7,), page_px, 100) == set(indices)
+    assert fitting([()], (), page_px * 12 * 20, 10) == frozenset()
 
 
 @pytest.mark.slow

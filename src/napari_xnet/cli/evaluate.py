@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xnet import models
 from napari_xnet.cli import postprocessing
-from napari_xnet.cli.terminal import DONE, SOME_FAILED, say
+from napari_xnet.cli.terminal import DONE, SOME_FAILED, failure, say
 from napari_xnet.errors import XNetError
 from napari_xnet.io.conventions import CONVENTIONS
 from napari_xnet.io.pairing import pair_files
 
 if TYPE_CHECKING:
     from napari_xnet.evaluation.purity import Calibration
+    from napari_xnet.inference import Options
 
 _PICTURES = 6
 """How many of the worst images the report shows."""
@@ -75,6 +76,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="find the soft-tissue threshold by which no more than this share of what is taken for "
         "soft tissue is none, such as 0.005, and write it into the model's card",
     )
+    postprocessing.add_polarity_to(evaluate)
     postprocessing.add_to(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
@@ -83,17 +85,19 @@ def _evaluate(call: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from napari_xnet.evaluation import Report
+    from napari_xnet.evaluation.about import about_model
     from napari_xnet.evaluation.folders import (
         evaluate_files,
         model_predictions,
         stored_predictions,
     )
     from napari_xnet.evaluation.purity import Calibration
+    from napari_xnet.evaluation.report import make_folder
 
-    if call.calibrate is not None:
-        if call.predictions:
+    if call.predictions:
+        postprocessing.check_none(call, "--predictions are compared as they are.")
+        if call.calibrate is not None:
             raise XNetError("--calibrate needs a model: labels alone hold no probabilities.")
-        models.check_changeable(call.model)
     pairs, notes = pair_files(
         call.images, call.labels, convention=call.convention, groups=call.groups
     )
@@ -102,14 +106,24 @@ def _evaluate(call: argparse.Namespace) -> int:
     learned = _learning_curve(call.training_run) if call.training_run else []
     about = {"images": str(call.images), "labels": str(call.labels)}
     calibration = None
+    # What cannot be written is refused before the first image, not after the last.
+    if call.output:
+        make_folder(call.output)
     if call.predictions:
         about["predictions"] = str(call.predictions)
         predict = stored_predictions(call.predictions)
     else:
-        options = postprocessing.options_of(call, models.show_model(call.model))
-        about |= {"model": str(call.model), "post-processing": str(options)}
+        card = models.show_model(call.model)
+        options = postprocessing.options_of(call, card)
+        about |= about_model(card, options) | {"model": str(call.model)}
         if call.calibrate is not None:
-            calibration = Calibration(options)
+            models.check_changeable(call.model)
+            if not options.agrees(_only_smallest_region(options)):
+                raise XNetError(
+                    "A calibration keeps no other step than --smallest-region, in px: leave the "
+                    "others out."
+                )
+            calibration = Calibration(options.smallest_region)
         say("Loading TensorFlow…")
         predict = model_predictions(models.load_model(call.model), options)
 
@@ -123,18 +137,17 @@ def _evaluate(call: argparse.Namespace) -> int:
             progress=lambda done, total: bar.update(done - bar.n),
         )
     for path, why in found.failures.items():
-        reason = why.removeprefix(f"{path}").removeprefix(path.name).lstrip(": ")
-        say(f"napari-xnet: {path}: {reason}")
+        say(failure(path, why))
     if found.failures:
         say(f"napari-xnet: {len(found.failures)} of {len(pairs)} images failed.")
     if not found.scores.images:
         return SOME_FAILED
     report = Report(found.scores, about, found.worst, learned)
     print(report)
-    if call.output:
-        print(*report.write(call.output), sep="\n")
     if calibration:
         _write_calibration(call, calibration)
+    if call.output:
+        print(*report.write(call.output), sep="\n")
     return SOME_FAILED if found.failures else DONE
 
 
@@ -144,16 +157,20 @@ def _learning_curve(folder: Path) -> list[dict[str, Any]]:
     return [dataclasses.asdict(epoch) for epoch in Run.open(folder).history()]
 
 
+def _only_smallest_region(options: "Options") -> dict[str, Any]:
+    """Values of a calibration's post-processing: all off but one."""
+    from napari_xnet.inference import PostProcessing
+
+    return vars(PostProcessing(smallest_region=options.smallest_region))
+
+
 def _write_calibration(call: argparse.Namespace, calibration: "Calibration") -> None:
-    soft_tissue = calibration.result(call.calibrate, data=str(call.images))
+    soft_tissue = calibration.result(call.calibrate, data=call.images.resolve().name)
     card = models.show_model(call.model).model_copy(update={"soft_tissue": soft_tissue})
     models.write_card(call.model, card)
     for name, curve in {"all images": soft_tissue.curve, **soft_tissue.groups}.items():
-        chosen = curve.purest(call.calibrate)
-        if chosen is None:
-            chosen, reached = curve.points[-1], "not reached; the purest is"
-        else:
-            reached = "reached with"
+        chosen = curve.nearest(call.calibrate)
+        reached = "reached with" if curve.purest(call.calibrate) else "not reached; the purest is"
         print(
             f"{name}: {call.calibrate:.2%} false soft tissue {reached} threshold "
             f"{chosen.threshold:g}: {chosen.false_share:.2%} false, "

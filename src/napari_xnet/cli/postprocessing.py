@@ -4,13 +4,28 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from napari_xnet.errors import ModelError
+from napari_xnet.errors import ModelError, XNetError
+from napari_xnet.inference.postprocess import SIZE_UNITS
+from napari_xnet.models import POLARITIES
 
 if TYPE_CHECKING:
     from napari_xnet.inference import Options
     from napari_xnet.models import ModelCard
 
 CALIBRATED = "calibrated"
+
+_MEANINGS = {
+    "bone_cleanup": "remove islands of bone that hold no square of this side",
+    "largest_hole": "fill holes in bone, and in the body, smaller than such a square",
+    "bone_opening": "with --bone-dilation: not around bone that is thinner (10 px in the paper)",
+    "bone_dilation": "paint bone over soft tissue as far as such a square reaches around it",
+    "smallest_region": "remove regions of soft tissue smaller than such a square",
+}
+"""What each size of `PostProcessing` does."""
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def add_to(command: argparse.ArgumentParser) -> None:
@@ -26,20 +41,14 @@ def add_to(command: argparse.ArgumentParser) -> None:
         f"{CALIBRATED}: as the model's card says, see evaluate --calibrate",
     )
     group.add_argument(
-        "--group", metavar="NAME", help="body part, for the calibrated threshold of that part"
+        "--body-part", metavar="NAME", help="the calibrated threshold of that part (group)"
     )
-    for name, meaning in (
-        ("bone-cleanup", "remove islands of bone that hold no square of this side"),
-        ("largest-hole", "fill holes in bone, and in the body, smaller than such a square"),
-        ("bone-dilation", "paint bone over soft tissue as far as such a square reaches around it"),
-        ("bone-opening", "with --bone-dilation: not around smaller bone (default: 10)"),
-        ("smallest-region", "remove regions of soft tissue smaller than such a square"),
-    ):
-        group.add_argument(f"--{name}", type=_size, metavar="SIZE", help=meaning)
-    group.add_argument("--size-unit", choices=("px", "mm"), default="px", help="of SIZE")
+    for name, meaning in _MEANINGS.items():
+        group.add_argument(_flag(name), type=_size, metavar="SIZE", help=meaning)
+    group.add_argument("--size-unit", choices=SIZE_UNITS, help="of SIZE (default: px)")
 
 
-def options_of(call: argparse.Namespace, card: "ModelCard", **others: Any) -> "Options":
+def options_of(call: argparse.Namespace, card: "ModelCard") -> "Options":
     """Options that a call asks for.
 
     Parameters
@@ -47,20 +56,22 @@ def options_of(call: argparse.Namespace, card: "ModelCard", **others: Any) -> "O
     call : Namespace
     card : ModelCard
         Of the model that is used.
-    **others
-        Further fields of `Options`.
 
     Raises
     ------
-    ModelError
-        If a calibrated threshold is asked for, but the model has none.
+    XNetError
+        If a calibrated threshold is asked for, but the model has none; or an
+        option is given that would do nothing.
     """
     from napari_xnet.inference import Options
 
-    sizes = ("bone_cleanup", "largest_hole", "bone_dilation", "bone_opening", "smallest_region")
     given: dict[str, Any] = {
-        name: getattr(call, name) for name in sizes if getattr(call, name) is not None
+        name: getattr(call, name) for name in _MEANINGS if getattr(call, name) is not None
     }
+    if call.bone_opening and not call.bone_dilation:
+        raise XNetError("--bone-opening belongs to --bone-dilation.")
+    if call.size_unit and not given:
+        raise XNetError("--size-unit belongs to a size, such as --bone-cleanup.")
     threshold = call.soft_tissue_threshold
     if threshold == CALIBRATED:
         known = card.soft_tissue
@@ -68,10 +79,42 @@ def options_of(call: argparse.Namespace, card: "ModelCard", **others: Any) -> "O
             raise ModelError(
                 f'The model "{card.name}" was not calibrated: napari-xnet evaluate --calibrate.'
             )
-        threshold = known.threshold(call.group or "")
-        if call.size_unit == "px":
-            given.setdefault("smallest_region", known.smallest_region)
-    return Options(soft_tissue_threshold=threshold, size_unit=call.size_unit, **given, **others)
+        if call.size_unit == "mm":
+            raise XNetError("A calibration is in px: leave --size-unit mm out.")
+        threshold = known.threshold(call.body_part or "")
+        given.setdefault("smallest_region", known.smallest_region)
+    elif call.body_part:
+        raise XNetError(f"--body-part belongs to --soft-tissue-threshold {CALIBRATED}.")
+    return Options(
+        soft_tissue_threshold=threshold,
+        size_unit=call.size_unit or "px",
+        polarity=call.polarity.replace("-", " "),
+        **given,
+    )
+
+
+def check_none(call: argparse.Namespace, reason: str) -> None:
+    """Refuse all options of post-processing.
+
+    Raises
+    ------
+    XNetError
+        If one is given; its message ends with the reason.
+    """
+    names = ("soft_tissue_threshold", "body_part", *_MEANINGS, "size_unit")
+    given = [_flag(name) for name in names if getattr(call, name) is not None]
+    if given:
+        raise XNetError(f"{', '.join(given)} would do nothing: {reason}")
+
+
+def add_polarity_to(command: argparse.ArgumentParser) -> None:
+    """Add the option that says which way round radiographs are."""
+    command.add_argument(
+        "--polarity",
+        choices=[one.replace(" ", "-") for one in POLARITIES],
+        default=POLARITIES[0],
+        help="which way round the radiographs are, should the model take one for its negative",
+    )
 
 
 def probability(text: str) -> float:

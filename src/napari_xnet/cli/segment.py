@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_xnet import models
 from napari_xnet.cli import postprocessing
-from napari_xnet.cli.terminal import DONE, SOME_FAILED, say
+from napari_xnet.cli.terminal import DONE, SOME_FAILED, failure, first_line, say
 from napari_xnet.errors import XNetError
 
 
@@ -31,12 +31,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         action="store_true",
         help="also write DIR/<stem>_probabilities.tif: float32, class axis first",
     )
-    segment.add_argument(
-        "--polarity",
-        choices=[one.replace(" ", "-") for one in models.POLARITIES],
-        default=models.POLARITIES[0],
-        help="which way round the radiographs are, should the model take one for its negative",
-    )
+    postprocessing.add_polarity_to(segment)
     postprocessing.add_to(segment)
     segment.set_defaults(run=_segment)
 
@@ -63,9 +58,7 @@ def _segment(call: argparse.Namespace) -> int:
         raise XNetError(
             f"The folder {call.output} cannot be made: {error.strerror}. Choose another one."
         ) from error
-    options = postprocessing.options_of(
-        call, models.show_model(call.model), polarity=call.polarity.replace("-", " ")
-    )
+    options = postprocessing.options_of(call, models.show_model(call.model))
     say("Loading TensorFlow…")
     model = models.load_model(call.model)
     failed = 0
@@ -83,13 +76,11 @@ def _segment(call: argparse.Namespace) -> int:
             )
         except XNetError as error:
             failed += 1
-            reason = f"{error}".removeprefix(f"{path}").removeprefix(path.name).lstrip(": ")
-            say(f"napari-xnet: {path}: {reason}")
+            say(failure(path, str(error)))
         except Exception as error:
             # Whatever it is (a graphics card out of memory), the other images are done.
             failed += 1
-            reason = f"{error}".strip().partition("\n")[0] or "not enough memory"
-            say(f"napari-xnet: {path}: {type(error).__name__}: {reason}")
+            say(failure(path, first_line(error)))
         else:
             print(*written, sep="\n", flush=True)
     if failed:

@@ -1,6 +1,7 @@
 """What all commands share: exit codes and messages."""
 
 import sys
+from pathlib import Path
 
 DONE, SOME_FAILED, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
@@ -9,3 +10,16 @@ DONE, SOME_FAILED, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
 def say(text: str) -> None:
     """Print to stderr: stdout is for results."""
     print(text, file=sys.stderr, flush=True)
+
+
+def failure(path: Path, why: str) -> str:
+    """Say once which file failed, and why."""
+    return (
+        f"napari-xnet: {path}: {why.removeprefix(str(path)).removeprefix(path.name).lstrip(': ')}"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """Say what an error that is nobody's mistake was (a graphics card out of memory)."""
+    reason = str(error).strip().partition("\n")[0] or "not enough memory"
+    return f"{type(error).__name__}: {reason}"

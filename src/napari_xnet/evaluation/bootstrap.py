@@ -1,5 +1,6 @@
 """Confidence intervals by drawing images anew."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 REPEATS = 1000
 _AT_ONCE = 50
 _SEED = 20190101
+_UNDEFINED = 0.05
+"""Share of draws that may have no score, for want of a class."""
 
 
 def interval(
@@ -34,8 +37,8 @@ def interval(
     Returns
     -------
     ndarray of float64, shape (scores, 2)
-        Lower and upper end; NaN where a score is not defined, or for less
-        than two images.
+        Lower and upper end; NaN where a score is not defined for more than a
+        twentieth of the draws, or for less than two images.
     """
     count = len(images)
     flat = images.reshape(count, -1).astype(np.float64)
@@ -48,6 +51,8 @@ def interval(
     drawn = np.concatenate(scores)
     if count < 2:
         drawn = np.full_like(drawn, np.nan)
+    drawn[:, np.isnan(drawn).mean(axis=0) > _UNDEFINED] = np.nan
     tail = (1 - level) / 2
-    # A quantile of draws of which one is not defined is NaN.
-    return np.quantile(drawn, [tail, 1 - tail], axis=0).T
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all draws of a score are undefined
+        return np.nanquantile(drawn, [tail, 1 - tail], axis=0).T

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 _WIDTH, _HEIGHT = 380, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 44
@@ -92,13 +92,24 @@ class _Axis:
         return [round(float(n * step), 10) + 0.0 for n in np.arange(first, high / step + 1e-9)]
 
 
+def thinned(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Take a few hundred points of a line, evenly along it, so that steep parts keep their shape.
+
+    Parameters
+    ----------
+    x, y : array-like, shape (N,)
+        From 0 to 1.
+    """
+    across, up = np.asarray(x, float), np.asarray(y, float)
+    if len(across) <= _MOST_POINTS:
+        return across, up
+    length = np.concatenate([[0], np.cumsum(np.abs(np.diff(across)) + np.abs(np.diff(up)))])
+    kept = np.unique(np.searchsorted(length, np.linspace(0, length[-1], _MOST_POINTS)))
+    return across[kept], up[kept]
+
+
 def _path(line: Line, across: _Axis, up: _Axis) -> str:
-    x, y = np.asarray(line.x, float), np.asarray(line.y, float)
-    if len(x) > _MOST_POINTS:
-        # Steep parts keep their shape if points are evenly spaced along the line.
-        length = np.concatenate([[0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
-        kept = np.searchsorted(length, np.linspace(0, length[-1], _MOST_POINTS))
-        x, y = x[np.unique(kept)], y[np.unique(kept)]
+    x, y = thinned(line.x, line.y)
     commands, pen = [], "M"
     for one, other in zip(x, y, strict=True):
         if not np.isfinite(other):

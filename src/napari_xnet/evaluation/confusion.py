@@ -11,12 +11,19 @@ from numpy.typing import NDArray
 
 from napari_xnet import tissue
 
+FIRST = tissue.OPEN_BEAM.value
 CLASSES = len(tissue.CLASSES)
-SOFT = tissue.SOFT_TISSUE.value - tissue.OPEN_BEAM.value
+SOFT = tissue.SOFT_TISSUE.value - FIRST
 
 Counts = NDArray[np.float64]
 """Pixels by true class (rows) and predicted class (columns), shape (..., 3, 3)."""
 Scores = NDArray[np.float64]
+
+
+def annotated(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Find the pixels that have one of `tissue.CLASSES`."""
+    known: NDArray[np.bool_] = (labels >= FIRST) & (labels < FIRST + CLASSES)
+    return known
 
 
 def count(labels: NDArray[Any], predicted: NDArray[Any]) -> Counts:
@@ -33,9 +40,9 @@ def count(labels: NDArray[Any], predicted: NDArray[Any]) -> Counts:
     -------
     ndarray of float64, shape (3, 3)
     """
-    first = tissue.OPEN_BEAM.value
-    known = (labels >= first) & (labels < first + CLASSES)
-    index = (labels[known].astype(np.intp) - first) * CLASSES + (predicted[known] - first)
+    known = annotated(labels)
+    true, found = (values[known].astype(np.intp) - FIRST for values in (labels, predicted))
+    index = true * CLASSES + found
     return np.bincount(index, minlength=CLASSES**2).reshape(CLASSES, CLASSES).astype(np.float64)
 
 

@@ -1,5 +1,6 @@
 """Evaluate a model, or finished predictions, on folders of images and labels."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,27 +85,42 @@ def stored_predictions(folder: Path) -> Predict:
     """
     if not folder.is_dir():
         raise ImageError(f"There is no folder {folder}.")
+    owners: dict[Path, Path] = {}
+    read = functools.lru_cache(maxsize=1)(read_labels)
 
     def predict(files: PairedFiles, number: int, one: LabelledSlice) -> Predicted:
-        parent = files.key.rpartition("/")[0]
-        stems = dict.fromkeys((files.image.stem, layer_name(files.image)))
-        names = [f"{stem}{end}" for stem in stems for end in ("_labels", "")]
-        places = [
-            folder / place / (name + suffix)
-            for place in dict.fromkeys((parent, ""))
-            for name in names
-            for suffix in _LABEL_TYPES
-        ]
-        path = next((place for place in places if place.is_file()), None)
-        if path is None:
-            raise ImageError(f"{folder} has no prediction for it, such as {places[0].name}.")
-        labels = read_labels(path)
+        path = _stored(folder, files)
+        if path.samefile(files.labels):
+            raise ImageError(f"{path} is its own reference: give the folder of predictions.")
+        if owners.setdefault(path, files.image) != files.image:
+            raise ImageError(
+                f"{path} would be the prediction of {owners[path]}, too: use sub-folders as those "
+                "of the images."
+            )
+        labels = read(path)
         planes = labels.reshape(-1, *labels.shape[-2:])
-        if number >= len(planes):
-            raise ImageError(f"{path.name} has {len(planes)} pages, its image has more.")
+        if len(planes) != one.pages:
+            raise ImageError(f"{path} has {len(planes)} pages, its image has {one.pages}.")
         return Predicted(planes[number])
 
     return predict
+
+
+def _stored(folder: Path, files: PairedFiles) -> Path:
+    """Find the prediction of an image."""
+    parent = files.key.rpartition("/")[0]
+    stems = dict.fromkeys((files.image.stem, layer_name(files.image)))
+    places = [
+        folder / place / f"{stem}{end}{suffix}"
+        for place in dict.fromkeys((parent, ""))
+        for stem in stems
+        for end in ("_labels", "")
+        for suffix in _LABEL_TYPES
+    ]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise ImageError(f"{folder} has no prediction for it, such as {places[0].name}.")
+    return path
 
 
 def evaluate_files(
@@ -143,37 +159,48 @@ def evaluate_files(
     for done, files in enumerate(pairs):
         if progress:
             progress(done, len(pairs))
+        before = len(result.scores.images)
         try:
             for one, found, name in _predictions(files, predict, convention):
-                scores = result.scores.add(
-                    one.labels,
-                    found.labels,
-                    found.probabilities,
-                    name=name,
-                    group=files.group,
-                    pixel_size_mm=one.pixel_size_mm,
-                )
-                if calibration and found.probabilities is not None:
-                    calibration.add(
-                        one.labels,
-                        found.probabilities,
-                        group=files.group,
-                        px_per_unit=found.px_per_unit,
-                    )
-                keep_worst(
-                    result.worst,
-                    pictures,
-                    name,
-                    scores.accuracy,
-                    one.image,
-                    one.labels,
-                    found.labels,
-                )
-        except XNetError as error:
-            result.failures[files.image] = str(error)
+                _add(result, files, one, found, name, calibration, pictures)
+        except Exception as error:
+            # Whatever it is (a graphics card out of memory), the other images are done.
+            why = str(error).strip().partition("\n")[0] or "not enough memory"
+            if not isinstance(error, XNetError):
+                why = f"{type(error).__name__}: {why}"
+            if count := len(result.scores.images) - before:
+                why += f" Its first {count} pages count."
+            result.failures[files.image] = why
     if progress:
         progress(len(pairs), len(pairs))
     return result
+
+
+def _add(
+    result: Evaluated,
+    files: PairedFiles,
+    one: LabelledSlice,
+    found: Predicted,
+    name: str,
+    calibration: Calibration | None,
+    pictures: int,
+) -> None:
+    scores = result.scores.add(
+        one.labels,
+        found.labels,
+        found.probabilities,
+        name=name,
+        group=files.group,
+        pixel_size_mm=one.pixel_size_mm,
+    )
+    if calibration and found.probabilities is not None:
+        calibration.add(
+            one.labels,
+            found.probabilities,
+            group=files.group,
+            px_per_unit=found.px_per_unit,
+        )
+    keep_worst(result.worst, pictures, name, scores.accuracy, one.image, one.labels, found.labels)
 
 
 def _predictions(

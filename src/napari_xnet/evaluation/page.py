@@ -41,7 +41,7 @@ def make_page(report: "Report", values: dict[str, Any]) -> str:
 
 
 def _summary(values: dict[str, Any]) -> str:
-    intervals = values["confidence_95"]
+    intervals, means = values["confidence_95"], values["mean_over_images"]
     tiles = [
         ("Accuracy", "accuracy", "of the labelled pixels got the right class"),
         ("F1, macro", "f1_macro", "mean overlap (Dice) of the classes, 1 is perfect"),
@@ -60,7 +60,10 @@ def _summary(values: dict[str, Any]) -> str:
     return (
         f"<div class='tiles'>{''.join(parts)}</div><p class='note'>{values['n_images']} images, "
         f"{values['n_pixels']:,} labelled pixels, all together. Below each number: where it lies "
-        "in 95 % of all draws of as many images from these (bootstrap).</p>"
+        "in 95 % of all draws of as many images from these (bootstrap). If each image counts the "
+        f"same: accuracy {_number(means['accuracy'])}, F1 {_number(means['f1_macro'])}, AUC "
+        f"{_number(means['auc_macro'])}, false soft tissue "
+        f"{_percent(means['soft_tissue_false_share'], 2)}.</p>"
     )
 
 
@@ -94,26 +97,39 @@ def _classes(values: dict[str, Any]) -> str:
         ("iou", "overlap: intersection over union"),
         ("auc", "area under the ROC curve"),
     )
+    distances = [
+        ("hausdorff95_px", "95 % Hausdorff, px", 1),
+        ("mean_distance_px", "mean distance, px", 2),
+        ("boundary_f1", "boundary F1", 3),
+    ]
+    if any(one["mean_distance_mm"] is not None for one in values["boundaries"].values()):
+        distances[2:2] = [
+            ("hausdorff95_mm", "95 % Hausdorff, mm", 2),
+            ("mean_distance_mm", "mean distance, mm", 2),
+        ]
     head = "".join(f"<th title='{meaning}'>{title}</th>" for title, meaning in columns)
+    head += "".join(f"<th>{title}</th>" for _, title, _ in distances)
     rows = "".join(
         f"<tr><th>{_swatch(one)}{one.name}</th>"
         + "".join(f"<td>{_number((values[key] or {}).get(one.name))}</td>" for key, _ in columns)
         + "".join(
             f"<td>{_number(values['boundaries'][one.name][key], digits)}</td>"
-            for key, digits in (("hausdorff95_px", 1), ("mean_distance_px", 2), ("boundary_f1", 3))
+            for key, _, digits in distances
         )
         + "</tr>"
         for one in tissue.CLASSES
     )
+    missed = sum(one["n_missed"] for one in values["boundaries"].values())
     tolerance = values["boundaries"][tissue.NAMES[0]]["tolerance_px"]
     return (
-        f"<h2>Each class</h2><table><tr><th></th>{head}<th>95 % Hausdorff, px</th><th>mean "
-        f"distance, px</th><th>boundary F1</th></tr>{rows}</table><p class='note'>Precision: of "
-        "what was taken for the class, the share that is right. Recall: of the class, the share "
-        "that was found. The last three compare borders in full resolution, means over images: "
-        "95 % of all border pixels are no farther from the other border; how far they are in the "
-        f"mean; how many have the other within {tolerance:g} px. Where nobody annotated, a border "
-        "may be: from there, distances are not larger than to there.</p>"
+        f"<h2>Each class</h2><table><tr><th></th>{head}</tr>{rows}</table>"
+        "<p class='note'>Precision: of what was taken for the class, the share that is right. "
+        "Recall: of the class, the share that was found. The others compare borders in full "
+        "resolution, means over images: 95 % of all border pixels are no farther from the other "
+        "border; how far they are in the mean; how many have the other within "
+        f"{tolerance:g} px. Where nobody annotated, a border may be: distances are not larger than "
+        "to there. Borders that were missed altogether have no distance, but a boundary F1 of 0; "
+        f"their number: {missed}.</p>"
     )
 
 
@@ -149,7 +165,7 @@ def _curves(report: "Report") -> str:
     for index in range(CLASSES):
         false, true = roc.curve(scores.histogram, index)
         one = tissue.CLASSES[index]
-        lines.append(Line(false, true, f"{one.name}, AUC {scores.auc[index]:.3f}", one.color))
+        lines.append(Line(false, true, f"{one.name}, AUC {_number(scores.auc[index])}", one.color))
     curves = line_chart(lines, "false-positive rate", "true-positive rate")
     pixels, confidence, right = scores.reliability
     seen = pixels > 0

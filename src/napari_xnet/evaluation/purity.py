@@ -38,12 +38,12 @@ class Calibration:
 
     Parameters
     ----------
-    steps : PostProcessing, optional
-        What else is done to the labels; its threshold does not matter.
+    smallest_region : float
+        See `PostProcessing`, in px of the working image; the card keeps it.
     """
 
-    def __init__(self, steps: PostProcessing | None = None) -> None:
-        self.steps = steps or PostProcessing()
+    def __init__(self, smallest_region: float = 0.0) -> None:
+        self.steps = PostProcessing(smallest_region=smallest_region)
         self._images: list[_Image] = []
 
     def add(
@@ -123,7 +123,7 @@ class Calibration:
         thresholds, counts = [], []
         for group in sorted(groups):
             known = self.curve([other for other in groups if other != group])
-            chosen = known.purest(false_share) or known.points[-1]
+            chosen = known.nearest(false_share)
             for one in self._images:
                 if one.group == group:
                     thresholds.append(chosen.threshold)
@@ -149,7 +149,7 @@ class Calibration:
         return SoftTissue(
             data=data,
             false_share=false_share,
-            smallest_region=self.steps.smallest_region if self.steps.size_unit == "px" else 0.0,
+            smallest_region=self.steps.smallest_region,
             curve=self.curve(),
             groups={
                 group: self.curve([group])

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xnet import tissue
-from napari_xnet.evaluation.confusion import CLASSES
+from napari_xnet.evaluation.confusion import FIRST, annotated
 
 BINS = 15
 
@@ -27,10 +26,9 @@ def reliability(labels: NDArray[Any], probabilities: NDArray[np.floating]) -> Re
     -------
     ndarray of float64, shape (3, BINS)
     """
-    first = tissue.OPEN_BEAM.value
-    known = (labels >= first) & (labels < first + CLASSES)
+    known = annotated(labels)
     confidence = probabilities.max(axis=0)[known]
-    right = (probabilities.argmax(axis=0) + first == labels)[known]
+    right = (probabilities.argmax(axis=0) + FIRST == labels)[known]
     # As usual, a bin holds its upper edge.
     index = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
     weights: tuple[NDArray[Any] | None, ...] = (None, confidence, right)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from napari_xnet.evaluation import confusion
 from napari_xnet.evaluation.confusion import Scores
 from napari_xnet.evaluation.examples import Example
 from napari_xnet.evaluation.page import make_page
-from napari_xnet.evaluation.scores import Evaluation, named
+from napari_xnet.evaluation.scores import Evaluation, named, soft_tissue_rates
 from napari_xnet.evaluation.surface import TOLERANCE_PX
 from napari_xnet.io.atomic import atomic_path
 
@@ -56,12 +57,18 @@ class Report:
         share of what was taken for soft tissue that is none, the false
         positives of the XNet paper. ``mean_over_images`` weighs all images
         alike. ``confidence_95`` are bootstrap intervals over images.
+
+        Raises
+        ------
+        ImageError
+            If no image was evaluated.
         """
         scores = self.scores
+        if not scores.images:
+            raise ImageError("There is no image to evaluate.")
         counts = scores.counts
         dice, iou = confusion.dice(counts), confusion.iou(counts)
         precision, recall = confusion.precision(counts), confusion.recall(counts)
-        soft = confusion.SOFT
         values: dict[str, Any] = {
             "accuracy": confusion.accuracy(counts),
             "f1_macro": confusion.macro(dice),
@@ -75,9 +82,7 @@ class Report:
             "classes": list(tissue.NAMES),
             "confusion_matrix": counts.astype(int).tolist(),
             "confusion_matrix_of_rows": confusion.of_rows(counts).tolist(),
-            "soft_tissue_true_positive_rate": recall[soft],
-            "soft_tissue_false_positive_rate": confusion.false_positive_rate(counts)[soft],
-            "soft_tissue_false_share": 1 - precision[soft],
+            **soft_tissue_rates(counts),
             "expected_calibration_error": scores.calibration_error
             if scores.has_probabilities
             else None,
@@ -85,9 +90,7 @@ class Report:
                 name: self._boundaries(index) for index, name in enumerate(tissue.NAMES)
             },
             "mean_over_images": self._means(),
-            "confidence_95": {
-                name: [float(end) for end in ends] for name, ends in scores.intervals().items()
-            },
+            "confidence_95": scores.intervals(),
             "n_images": len(scores.images),
             "n_pixels": int(counts.sum()),
         }
@@ -143,8 +146,8 @@ class Report:
             make_page(self, values),
         )
         paths = [folder / f"{stem}{suffix}" for suffix in SUFFIXES]
+        make_folder(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             for path, text in zip(paths, texts, strict=True):
                 with atomic_path(path) as temporary:
                     temporary.write_text(text, "utf-8", newline="")
@@ -195,23 +198,30 @@ class Report:
         return text.getvalue()
 
     def _boundaries(self, index: int) -> dict[str, float]:
-        """Means over the images in which the class has a border."""
+        """Means over the images in which the class has a border that was found."""
         found = list(self.scores.surfaces(index))
-        result = {
-            key: _mean([getattr(surface, key) for surface, _ in found])
-            for key in ("hausdorff95_px", "mean_distance_px", "boundary_f1")
+        there = [surface for surface, _ in found if np.isfinite(surface.boundary_f1)]
+        result: dict[str, float] = {
+            "n_images": len(there),
+            "n_missed": sum(not np.isfinite(surface.hausdorff95_px) for surface in there),
+            "tolerance_px": TOLERANCE_PX,
         }
+        for key in ("hausdorff95_px", "mean_distance_px", "boundary_f1"):
+            result[key] = _mean([getattr(surface, key) for surface in there])
         for key in ("hausdorff95", "mean_distance"):
             in_mm = [getattr(surface, f"{key}_px") * size for surface, size in found if size]
             result[f"{key}_mm"] = _mean(in_mm)
-        return result | {"tolerance_px": TOLERANCE_PX}
+        return result
 
     def _means(self) -> dict[str, float]:
+        """Scores in which each image counts the same."""
         rows = self.rows()
-        keys = ("accuracy", "f1_macro", "auc_macro")
-        return {
-            key: _mean([np.nan if row[key] is None else row[key] for row in rows]) for key in keys
+        means = {
+            key: _mean([np.nan if row[key] is None else row[key] for row in rows])
+            for key in ("accuracy", "f1_macro", "auc_macro")
         }
+        shares = np.sum([one.counts / one.counts.sum() for one in self.scores.images], axis=0)
+        return means | soft_tissue_rates(shares)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -225,6 +235,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
     if isinstance(value, (float, np.floating)):
         return float(value) if np.isfinite(value) else None
     return value
@@ -232,3 +244,22 @@ def _plain(value: Any) -> Any:
 
 def _shown(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a report, if it is not there.
+
+    Raises
+    ------
+    ImageError
+        If that is not possible, or nothing can be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ImageError(
+            f"The report cannot be written to {folder}: {error.strerror or error}. Choose "
+            "another folder."
+        ) from error

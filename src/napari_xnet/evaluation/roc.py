@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 
-from napari_xnet import tissue
-from napari_xnet.evaluation.confusion import CLASSES
+from napari_xnet.evaluation.confusion import CLASSES, FIRST, annotated
 
 BINS = 2**16
 """Probabilities are told apart in steps of 1 / 65535."""
@@ -29,9 +28,8 @@ def histogram(labels: NDArray[Any], probabilities: NDArray[np.floating]) -> Hist
     -------
     ndarray of float64, shape (3, 3, BINS)
     """
-    first = tissue.OPEN_BEAM.value
-    known = (labels >= first) & (labels < first + CLASSES)
-    offset = (labels[known].astype(np.int32) - first) * BINS
+    known = annotated(labels)
+    offset = (labels[known].astype(np.int32) - FIRST) * BINS
     result = np.empty((CLASSES, CLASSES, BINS))
     for asked, probability in zip(result, probabilities, strict=True):
         steps = np.clip(probability[known] * (BINS - 1) + 0.5, 0, BINS - 1).astype(np.int32)

@@ -126,53 +126,83 @@ class Evaluation:
         """Expected calibration error, all pixels together."""
         return expected_calibration_error(self.reliability)
 
-    def intervals(self) -> dict[str, NDArray[np.float64]]:
-        """95 % confidence intervals over images.
+    def intervals(self) -> dict[str, Any]:
+        """95 % confidence intervals over images, by the names of the scores.
 
         Returns
         -------
-        dict from str to ndarray of float64, shape (2,)
-            Of ``accuracy``, ``f1_macro``, ``soft_tissue_…`` and, with
-            probabilities, ``auc_macro``.
+        dict
+            Of lower and upper ends, ndarray of float64, shape (2,); those of
+            classes are dicts by name. NaN where more than a twentieth of
+            the draws have no score.
         """
-        ends = dict(zip(_NAMES, interval(self._stacked, _scores), strict=True))
+        counts = np.stack([one.counts for one in self.images])
+        ends: dict[str, Any] = {}
+        ends |= dict(zip(_OVERALL, interval(counts, _overall), strict=True))
+        for name, scores in _CLASS_SCORES.items():
+            ends[name] = named(interval(counts, scores))
         if self.has_probabilities:
-            (ends["auc_macro"],) = interval(
-                np.stack(self._coarse),
-                lambda sums: confusion.macro(roc.auc(sums))[:, np.newaxis],
-            )
+            areas = interval(np.stack(self._coarse), _areas)
+            ends |= {"auc": named(areas[:-1]), "auc_macro": areas[-1]}
         return ends
-
-    @property
-    def _stacked(self) -> NDArray[np.float64]:
-        return np.stack([one.counts for one in self.images])
 
     def surfaces(self, index: int) -> Iterator[tuple[SurfaceScores, float | None]]:
         """Distances of a class in each image, and the images' pixel sizes."""
         return ((one.surfaces[index], one.pixel_size_mm) for one in self.images)
 
 
-_NAMES = (
+def soft_tissue_rates(counts: confusion.Counts) -> dict[str, Any]:
+    """Purity of soft tissue, in the words of a report.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (..., 3, 3)
+
+    Returns
+    -------
+    dict from str to float, or ndarray of shape (...)
+    """
+    soft = confusion.SOFT
+    return {
+        "soft_tissue_true_positive_rate": confusion.recall(counts)[..., soft],
+        "soft_tissue_false_positive_rate": confusion.false_positive_rate(counts)[..., soft],
+        "soft_tissue_false_share": 1 - confusion.precision(counts)[..., soft],
+    }
+
+
+_OVERALL = (
     "accuracy",
     "f1_macro",
-    "soft_tissue_false_positive_rate",
+    "iou_macro",
     "soft_tissue_true_positive_rate",
+    "soft_tissue_false_positive_rate",
     "soft_tissue_false_share",
 )
 
 
-def _scores(counts: confusion.Counts) -> NDArray[np.float64]:
-    soft = confusion.SOFT
-    return np.stack(
-        [
-            confusion.accuracy(counts),
-            confusion.macro(confusion.dice(counts)),
-            confusion.false_positive_rate(counts)[..., soft],
-            confusion.recall(counts)[..., soft],
-            1 - confusion.precision(counts)[..., soft],
-        ],
-        axis=-1,
-    )
+def _overall(counts: confusion.Counts) -> NDArray[np.float64]:
+    """Scores in the order of `_OVERALL`, shape (..., 6)."""
+    scores = {
+        "accuracy": confusion.accuracy(counts),
+        "f1_macro": confusion.macro(confusion.dice(counts)),
+        "iou_macro": confusion.macro(confusion.iou(counts)),
+        **soft_tissue_rates(counts),
+    }
+    return np.stack([scores[name] for name in _OVERALL], axis=-1)
+
+
+def _areas(histogram: roc.Histogram) -> NDArray[np.float64]:
+    """AUC of the classes, and their mean, shape (..., 4)."""
+    areas = roc.auc(histogram)
+    return np.column_stack([areas, confusion.macro(areas)])
+
+
+_CLASS_SCORES = {
+    "f1": confusion.dice,
+    "iou": confusion.iou,
+    "precision": confusion.precision,
+    "recall": confusion.recall,
+}
 
 
 def named(values: Sequence[Any] | NDArray[Any]) -> dict[str, Any]:
@@ -186,11 +216,14 @@ def _check(labels: Any, predicted: Any, probabilities: Any, name: str) -> None:
             f"{name}: the prediction has {_size(predicted)} pixels, the reference "
             f"{_size(labels)}: they must be of one image."
         )
-    shape = (confusion.CLASSES, *labels.shape)
-    if probabilities is not None and probabilities.shape != shape:
-        raise ImageError(
-            f"{name}: the probabilities have the shape {probabilities.shape}, not {shape}."
-        )
+    if probabilities is not None:
+        shape = (confusion.CLASSES, *labels.shape)
+        if probabilities.shape != shape:
+            raise ImageError(
+                f"{name}: the probabilities have the shape {probabilities.shape}, not {shape}."
+            )
+        if not (probabilities.min() >= 0 and probabilities.max() <= 1):  # so NaN is refused, too
+            raise ImageError(f"{name}: probabilities must be numbers from 0 to 1.")
     for what, values in (("reference", labels), ("prediction", predicted)):
         if values.dtype.kind not in "iub":
             raise ImageError(f"{name}: the {what} holds {values.dtype}, but labels are integers.")

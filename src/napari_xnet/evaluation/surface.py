@@ -91,8 +91,10 @@ def _compare(
     if not len(found):
         return SurfaceScores(np.nan, np.nan, 0.0)
     to_found, _ = cKDTree(found).query(true)
-    to_true, _ = cKDTree(may_be).query(counted) if len(counted) else (np.zeros(1), None)
-    recall, precision = (float((side <= TOLERANCE_PX).mean()) for side in (to_found, to_true))
+    # Where nothing that was found counts, only what was to be found does.
+    to_true = cKDTree(may_be).query(counted)[0] if len(counted) else np.zeros(0)
+    recall = float((to_found <= TOLERANCE_PX).mean())
+    precision = float((to_true <= TOLERANCE_PX).mean()) if len(counted) else recall
     both = recall + precision
     distances = np.concatenate([to_found, to_true])
     return SurfaceScores(

@@ -16,6 +16,9 @@ SizeUnit = Literal["px", "mm"]
 
 SIZE_UNITS: tuple[SizeUnit, ...] = get_args(SizeUnit)
 
+SIZES = ("bone_cleanup", "largest_hole", "bone_opening", "bone_dilation", "smallest_region")
+"""Fields of `PostProcessing` that are sizes."""
+
 _BEAM, _SOFT, _BONE = range(len(tissue.CLASSES))
 _OTHERS = {_BEAM: (_SOFT, _BONE), _SOFT: (_BEAM, _BONE), _BONE: (_BEAM, _SOFT)}
 """Of each class, the two others."""
@@ -40,12 +43,10 @@ class PostProcessing:
         Holes smaller than a square of this side are filled: in bone with
         bone; where open beam shows through the body, with the likelier of
         the other classes. What the frame cuts is no hole.
-    bone_dilation : float
-        Bone is painted over soft tissue as far as a square of this side
-        reaches around it: the bone's mask, opened with a square of the side
-        `bone_opening`, is dilated; open beam stays [1]_.
-    bone_opening : float
-        For `bone_dilation`: smaller bone is not dilated.
+    bone_opening, bone_dilation : float
+        Bone is painted over soft tissue as far as a square of the side
+        `bone_dilation` reaches around it: the bone's mask, opened with a
+        square of the side `bone_opening`, is dilated; open beam stays [1]_.
     smallest_region : float
         Regions of soft tissue smaller than a square of this side become the
         likelier of open beam and bone.
@@ -60,14 +61,15 @@ class PostProcessing:
     References
     ----------
     .. [1] J. Bullock, C. Cuesta-Lazaro, A. Quera-Bofarull, arXiv:1812.00548,
-       section on post-processing; there, bone is opened with 10 px.
+       section on post-processing; there, bone is opened with 10 px, and a
+       working image has 200 px.
     """
 
     soft_tissue_threshold: float | None = None
     bone_cleanup: float = 0.0
     largest_hole: float = 0.0
+    bone_opening: float = 0.0
     bone_dilation: float = 0.0
-    bone_opening: float = 10.0
     smallest_region: float = 0.0
     size_unit: SizeUnit = "px"
 
@@ -77,8 +79,7 @@ class PostProcessing:
             raise ValueError(f"The soft-tissue threshold must be from 0 to 1, not {threshold}.")
         if self.size_unit not in SIZE_UNITS:
             raise ValueError(f'The unit of sizes must be px or mm, not "{self.size_unit}".')
-        for name in ("bone_cleanup", "largest_hole", "bone_dilation", "bone_opening",
-                     "smallest_region"):  # fmt: skip
+        for name in SIZES:
             size = getattr(self, name)
             if not 0 <= size < np.inf:
                 raise ValueError(
@@ -89,7 +90,7 @@ class PostProcessing:
     @property
     def looks_at_regions(self) -> bool:
         """Whether there are steps beyond `label`."""
-        return any((self.bone_cleanup, self.largest_hole, self.bone_dilation, self.smallest_region))
+        return any(getattr(self, name) for name in SIZES if name != "bone_opening")
 
     def agrees(self, steps: Mapping[str, Any]) -> bool:
         """Whether some fields have the values given."""
@@ -99,7 +100,7 @@ class PostProcessing:
         """Say which steps are on."""
         steps = [
             f"{name.replace('_', ' ')} {getattr(self, name):g} {self.size_unit}"
-            for name in ("bone_cleanup", "largest_hole", "bone_dilation", "smallest_region")
+            for name in SIZES
             if getattr(self, name)
         ]
         if self.soft_tissue_threshold is not None:
@@ -227,27 +228,26 @@ def clean(
     ndarray of uint8, shape (Y, X)
     """
     index = labels - np.uint8(tissue.OPEN_BEAM.value)
+    longest = 2 * max(labels.shape)
+
+    def side(size: float) -> int:
+        # Squares beyond that change nothing, but take memory.
+        return max(1, int(min(size * px_per_unit, longest) + 0.5))
+
     if steps.bone_cleanup:
-        side = _side(steps.bone_cleanup, px_per_unit)
-        _replace(index, _islands(index == _BONE, side), duelled, _BONE)
+        _replace(index, _islands(index == _BONE, side(steps.bone_cleanup)), duelled, _BONE)
     if steps.largest_hole:
         area = (steps.largest_hole * px_per_unit) ** 2
         index[_small_regions(index != _BONE, area, within_frame=True)] = _BONE
         _replace(index, _small_regions(index == _BEAM, area, within_frame=True), duelled, _BEAM)
     if steps.bone_dilation:
-        opening, reach = (
-            _side(size, px_per_unit) for size in (steps.bone_opening, steps.bone_dilation)
-        )
-        bone = _dilated(_opened(index == _BONE, opening), reach)
+        bone = _opened(index == _BONE, side(steps.bone_opening))
+        bone = _dilated(bone, side(steps.bone_dilation))
         index[bone & (index == _SOFT)] = _BONE
     if steps.smallest_region:
         area = (steps.smallest_region * px_per_unit) ** 2
         _replace(index, _small_regions(index == _SOFT, area), duelled, _SOFT)
     return index + np.uint8(tissue.OPEN_BEAM.value)
-
-
-def _side(size: float, px_per_unit: float) -> int:
-    return max(1, round(size * px_per_unit))
 
 
 def _replace(

@@ -60,6 +60,8 @@ class LabelledSlice:
         Edge length of a pixel, the geometric mean if it is no square.
     others : bool
         Whether the file holds further images, which are not read.
+    pages : int
+        How many radiographs the image has.
     """
 
     number: str
@@ -68,6 +70,7 @@ class LabelledSlice:
     rgb: bool
     pixel_size_mm: float | None
     others: bool
+    pages: int
 
 
 def pair_files(
@@ -176,6 +179,7 @@ def read_slices(files: PairedFiles, convention: str = "tissue") -> Iterator[Labe
             radiograph.rgb,
             math.sqrt(math.prod(size)) if size else None,
             bool(radiograph.others),
+            pages,
         )
 
 

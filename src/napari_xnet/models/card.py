@@ -140,10 +140,19 @@ class PurityCurve(_Part):
         return self
 
     def purest(self, false_share: float) -> Purity | None:
-        """Return the lowest threshold from which on no more than a share is false, if any."""
-        impure = [n for n, one in enumerate(self.points) if one.false_share > false_share]
+        """Return the lowest threshold from which on no more than a share is false, if any.
+
+        What finds no soft tissue at all is not pure.
+        """
+        finds = [one for one in self.points if one.true_positive_rate > 0]
+        impure = [n for n, one in enumerate(finds) if one.false_share > false_share]
         first = impure[-1] + 1 if impure else 0
-        return self.points[first] if first < len(self.points) else None
+        return finds[first] if first < len(finds) else None
+
+    def nearest(self, false_share: float) -> Purity:
+        """Return that threshold, or else the one of the smallest false share that finds some."""
+        finds = [one for one in self.points if one.true_positive_rate > 0] or self.points
+        return self.purest(false_share) or min(finds, key=lambda one: one.false_share)
 
     def at(self, threshold: float) -> Purity:
         """Interpolate between the thresholds that were measured."""
@@ -190,7 +199,7 @@ class SoftTissue(_Part):
             known = ", ".join(self.groups) or "none"
             raise ModelError(f'The model was not calibrated for "{group}", but for: {known}.')
         curve = self.groups[group] if group else self.curve
-        return (curve.purest(self.false_share) or curve.points[-1]).threshold
+        return curve.nearest(self.false_share).threshold
 
 
 class ModelCard(_Part):

@@ -186,7 +186,7 @@ def _check_folder(folder: Path, tasks: Sequence[_Task]) -> None:
     if others:
         raise XNetError(
             f"The folder {folder} holds radiographs of another simulation, such as {others[0]}: "
-            "give an empty one, or the same regions and at least the same count as before."
+            "give an empty one, or the same regions and the same count as before."
         )
 
 

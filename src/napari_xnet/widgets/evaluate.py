@@ -3,6 +3,7 @@
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from magicgui.widgets import ComboBox, Container, ProgressBar, PushButton, Select
@@ -13,9 +14,11 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QLabel, QScrollArea, QVBoxLayout
 from napari_xnet import tissue
 from napari_xnet.engine import Progress, shared_engine
 from napari_xnet.errors import Cancelled, ImageError, XNetError
+from napari_xnet.evaluation import Report
+from napari_xnet.evaluation.about import about_model
 from napari_xnet.inference import Options
 from napari_xnet.io.label_layers import tissue_appearance
-from napari_xnet.models import find_model, list_models
+from napari_xnet.models import find_model, list_models, show_model
 from napari_xnet.widgets import evaluate_job, layers, painted
 from napari_xnet.widgets.evaluate_job import (
     Comparison,
@@ -54,7 +57,8 @@ class EvaluateWidget(QScrollArea):
         self._viewer = napari_viewer
         self._engine = shared_engine()
         self._task = Task(self, self._show_progress)
-        self._result: EvaluateResult | None = None
+        self._report: Report | None = None
+        self._errors: WeakKeyDictionary[Labels, Labels] = WeakKeyDictionary()
 
         self._prediction = ComboBox(
             name="prediction",
@@ -137,18 +141,26 @@ class EvaluateWidget(QScrollArea):
 
     def save(self) -> None:
         """Ask for a file name and save the report."""
-        if self._result is None:
+        if self._report is None:
             return
-        path, _ = QFileDialog.getSaveFileName(
+        name, _ = QFileDialog.getSaveFileName(
             self, "Save report", str(Path("report.html")), "Report (*.html)"
         )
-        if path:
-            try:
-                written = self._result.report.write(Path(path).parent, Path(path).stem)
-            except XNetError as error:
-                show_error(str(error))
-            else:
-                self._status.value = f"Saved {', '.join(one.name for one in written)}."
+        if not name:
+            return
+        path = Path(name)
+        stem = path.stem if path.suffix.lower() == ".html" else path.name
+        # Of the three files, the dialog has asked about the page alone.
+        lost = [one for one in (".json", ".csv") if path.with_name(stem + one).exists()]
+        if lost and not path.exists():
+            show_error(f"{stem}{lost[0]} is there already, and no report: choose another name.")
+            return
+        try:
+            written = self._report.write(path.parent, stem)
+        except XNetError as error:
+            show_error(str(error))
+        else:
+            self._status.value = f"Saved {', '.join(one.name for one in written)}."
 
     def _reference_layers(self) -> list[Labels]:
         return [layer for layer in self._viewer.layers if painted.is_tissue(layer)]
@@ -181,7 +193,9 @@ class EvaluateWidget(QScrollArea):
         preferences = Preferences.current()
         model = find_model(chosen, preferences.models_folder)
         options = Options(size_px=preferences.size_px, memory_mb=preferences.memory_mb)
-        return EvaluateJob(comparisons, model, options, about | {"model": chosen})
+        about["radiographs"] = ", ".join(one.image_name for one in comparisons)
+        about |= about_model(show_model(model), options) | {"model": chosen}
+        return EvaluateJob(comparisons, model, options, about)
 
     def _comparison(self, reference: Labels, chosen: Labels | str) -> Comparison:
         image = self._image_of(reference)
@@ -205,18 +219,14 @@ class EvaluateWidget(QScrollArea):
             prediction,
             None if image is None else layers.Radiographs.of(image),
             None if image is None else layers.pixel_size_mm(image),
+            "" if image is None else image.name,
         )
 
     def _image_of(self, labels: Labels) -> Image | None:
         """Find the radiograph of labels: made for it, named after it, or the only one that fits."""
         images = layers.radiograph_layers(self._viewer)
-        fit = [image for image in images if painted.fitting([labels], image)]
-        named = [image for image in fit if labels.name.startswith(image.name)]
-        made = [image for image in fit if painted.paints(labels, image)]
-        for found in (made, named, fit if len(fit) == 1 else []):
-            if found:
-                return max(found, key=lambda image: len(image.name))
-        return None
+        found = painted.propose(images, [labels], lambda _: False)
+        return next(iter(found), None)
 
     def _finish(
         self, references: list[Labels], result: EvaluateResult | None, error: Exception | None
@@ -227,29 +237,35 @@ class EvaluateWidget(QScrollArea):
             self._status.value = "Cancelled." if cancelled else "Not evaluated."
             show_failure(error, "There is not enough memory for this: evaluate fewer at once.")
             return
-        self._result = result
+        self._report = result.report
         self._save_button.enabled = True
         self._table.setText(summary_table(result.report.values))
         self._plot.show_scores(result.report.scores)
         with no_garbage_collection():
             for layer, wrong in zip(references, result.errors, strict=True):
                 self._show_errors(layer, wrong)
-        self._status.value = "Errors are shown in the colour of what was wrongly predicted."
+        seen = result.report.about.get("radiographs")
+        self._status.value = (
+            f"Segmented {seen} with the likeliest class everywhere. " if seen else ""
+        ) + "Errors are shown in the colour of what was wrongly predicted."
 
     def _show_errors(self, reference: Labels, wrong: dict[layers.Index, Any]) -> None:
-        name = f"{reference.name} errors"
+        if reference not in self._viewer.layers:
+            return
         data = np.zeros(layers.Radiographs.of(reference).shape, np.uint8)
         for index, values in wrong.items():
             data[index] = values
         place = layers.placement(reference)
-        if name in self._viewer.layers:
-            layer = self._viewer.layers[name]
+        layer = self._errors.get(reference)
+        if layer is not None and layer in self._viewer.layers and layer.data.shape == data.shape:
             layer.data = data
             for key, value in place.items():
                 setattr(layer, key, value)
             return
+        name = f"{reference.name} errors"
         layer = Labels(data, name=name, **tissue_appearance(_ERRORS), **place)
         painted.mark_passing(layer)
+        self._errors[reference] = layer
         self._viewer.layers.append(layer)
 
     def _show_progress(self, news: Progress) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Comparison:
     image : Radiographs, optional
         For the model, and for pictures in the report.
     pixel_size_mm : float, optional
+    image_name : str
     """
 
     name: str
@@ -42,6 +43,7 @@ class Comparison:
     prediction: Radiographs | None
     image: Radiographs | None
     pixel_size_mm: float | None
+    image_name: str
 
 
 @dataclass(frozen=True)
@@ -100,37 +102,44 @@ def run(
 
     scores, worst = Evaluation(), list[Example]()
     wrong: list[dict[Index, NDArray[np.uint8]]] = []
-    for done, one in enumerate(job.comparisons):
-        wrong.append({})
-        for index in one.reference.indices():
-            report(Progress(f"Evaluating {one.name}…", done, len(job.comparisons)))
-            labels = one.reference.read(index, check)
-            if not labels.any():
-                continue  # nobody annotated it
-            image = None if one.image is None else one.image.read(index, check)
-            if one.prediction is not None:
-                predicted, probabilities = one.prediction.read(index, check), None
-            else:
-                assert one.image is not None
-                assert image is not None
-                found: Segmented = engine.run(
-                    segment_image,
-                    image,
-                    job.model,
-                    one.image.rgb,
-                    job.options,
-                    True,
-                    one.pixel_size_mm,
-                    cancel=cancel,
-                )
-                predicted, probabilities = found.labels, found.probabilities
-            name = one.name + "".join(f"[{number}]" for number in index)
-            added = scores.add(
-                labels, predicted, probabilities, name=name, pixel_size_mm=one.pixel_size_mm
+    places = [(one, index) for one in job.comparisons for index in one.reference.indices()]
+
+    for done, (one, index) in enumerate(places):
+        if not any(index):
+            wrong.append({})
+
+        def report_whole(news: Progress, done: int = done) -> None:
+            report(replace(news, done=done, total=len(places)))
+
+        report_whole(Progress(f"Evaluating {one.name}…"))
+        labels = one.reference.read(index, check)
+        if not labels.any():
+            continue  # nobody annotated it
+        image = None if one.image is None else one.image.read(index, check)
+        if one.prediction is not None:
+            predicted, probabilities = one.prediction.read(index, check), None
+        else:
+            assert one.image is not None
+            assert image is not None
+            found: Segmented = engine.run(
+                segment_image,
+                image,
+                job.model,
+                one.image.rgb,
+                job.options,
+                True,
+                one.pixel_size_mm,
+                report=report_whole,
+                cancel=cancel,
             )
-            wrong[-1][index] = errors(labels, predicted).astype(np.uint8)
-            if image is not None:
-                keep_worst(worst, _PICTURES, name, added.accuracy, image, labels, predicted)
+            predicted, probabilities = found.labels, found.probabilities
+        name = one.name + "".join(f"[{number}]" for number in index)
+        added = scores.add(
+            labels, predicted, probabilities, name=name, pixel_size_mm=one.pixel_size_mm
+        )
+        wrong[-1][index] = errors(labels, predicted).astype(np.uint8)
+        if image is not None:
+            keep_worst(worst, _PICTURES, name, added.accuracy, image, labels, predicted)
     if not scores.images:
         raise ImageError("The reference is empty: paint on it, or choose another.")
     return EvaluateResult(Report(scores, job.about, worst), wrong)

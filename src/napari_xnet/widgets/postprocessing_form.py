@@ -24,9 +24,13 @@ class PostProcessingForm:
     widgets : list of widget
         In the order in which they go into a dock.
     remembered : dict from str to widget
+    changed : Signal
+        Emitted when a choice, the user's or a proposed one, has changed.
     """
 
     changed = Signal()
+    standard_detail = True
+    """Whether the network sees the radiograph at the size that it was calibrated for."""
 
     def __init__(self) -> None:
         self._known: SoftTissue | None = None
@@ -49,7 +53,7 @@ class PostProcessingForm:
         self._group = ComboBox(
             name="group",
             label="Body part",
-            choices=[_ANY],
+            choices=lambda _: [_ANY, *(self._known.groups if self._known else ())],
             tooltip="The expected rates, and the proposed threshold, are those of this part.",
             visible=False,
         )
@@ -83,6 +87,7 @@ class PostProcessingForm:
             choices=list(SIZE_UNITS),
             tooltip="px: pixels of the image as the network sees it. mm: needs a pixel size.",
         )
+        self._proposed_region = 0
         folded = [*self._sizes.values(), self._unit]
         self._fold = Fold(
             "fold", "Clean-up", folded, tooltip="What is done to regions of the segmentation."
@@ -101,6 +106,7 @@ class PostProcessingForm:
             *folded,
         ]
         self.remembered = {widget.name: widget for widget in (self._on, self._slider, *folded)}
+        self._on.changed.connect(self._propose_region)
         for widget in (self._on, self._slider, *folded):
             widget.changed.connect(self._on_changed)
         self._group.changed.connect(self._propose)
@@ -108,9 +114,6 @@ class PostProcessingForm:
     def steps(self) -> dict[str, Any]:
         """Return what is chosen, as fields of `PostProcessing`."""
         chosen = {name: float(widget.value) for name, widget in self._sizes.items()}
-        if self._on.value and self._known and self._unit.value == "px":
-            # The calibration was made with it.
-            chosen["smallest_region"] = max(chosen["smallest_region"], self._known.smallest_region)
         threshold = self._threshold if self._on.value else None
         return {**chosen, "soft_tissue_threshold": threshold, "size_unit": self._unit.value}
 
@@ -119,8 +122,9 @@ class PostProcessingForm:
         if known == self._known:
             return
         self._known = known
-        self._group.choices = [_ANY, *(known.groups if known else ())]
+        self._group.reset_choices()
         self._group.visible = len(self._group.choices) > 1
+        self._propose_region()
         self._propose()
 
     def refresh(self) -> None:
@@ -129,9 +133,27 @@ class PostProcessingForm:
         self._group.visible = len(self._group.choices) > 1
         self._show()
 
+    def _as_calibrated(self) -> bool:
+        """Whether the steps, and the detail, are those that the calibration was made with."""
+        smallest = self._sizes["smallest_region"].value
+        return (
+            _off(self._sizes)
+            and smallest == self._proposed_region
+            and (self._unit.value == "px" or not smallest)
+            and self.standard_detail
+        )
+
     @property
     def _threshold(self) -> float:
         return threshold_at(self._slider.value)
+
+    def _propose_region(self) -> None:
+        """Do what the calibration was made with, as long as its threshold is used."""
+        spin = self._sizes["smallest_region"]
+        wanted = round(self._known.smallest_region) if self._known and self._on.value else 0
+        if spin.value == self._proposed_region:
+            spin.value = wanted
+        self._proposed_region = wanted
 
     def _propose(self) -> None:
         if self._known:
@@ -159,10 +181,16 @@ class PostProcessingForm:
                 f" Expected: {_percent(rates.true_positive_rate, 0)} of soft tissue found, "
                 f"{_percent(rates.false_share, 1)} of it false."
             )
+            if not self._as_calibrated():
+                text += " (Measured with other settings.)"
             self._expected.tooltip = f"Measured on {self._known.data}." if self._known.data else ""
         else:
             text += " This model was not calibrated: napari-xnet evaluate --calibrate."
         self._expected.value = text
+
+
+def _off(sizes: dict[str, Any]) -> bool:
+    return not any(widget.value for name, widget in sizes.items() if name != "smallest_region")
 
 
 def threshold_at(position: int) -> float:

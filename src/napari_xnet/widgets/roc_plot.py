@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_xnet import tissue
 from napari_xnet.evaluation import Evaluation, roc
+from napari_xnet.evaluation.charts import thinned
 from napari_xnet.widgets.parts import Lifetime
 from napari_xnet.widgets.plots import colour_plot, import_pyqtgraph, make_plot
 
@@ -47,8 +48,7 @@ class RocPlot(QWidget):
         self.setVisible(scores.has_probabilities)
         if scores.has_probabilities:
             for index, line in enumerate(self.lines):
-                false, true = roc.curve(scores.histogram, index)
-                line.setData(false, true)
+                line.setData(*thinned(*roc.curve(scores.histogram, index)))
 
     def _colour(self) -> None:
         if not self._life.ended:

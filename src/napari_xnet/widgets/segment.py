@@ -3,6 +3,7 @@
 import functools
 import math
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,12 +128,15 @@ class SegmentWidget(Container[Any]):
             **self._form.remembered,
         }
         self._relabelling = Relabelling(self._viewer, self.native)
+        # First the model and its calibration, then what the user had chosen instead.
+        memory.recall("segment", {self._model.name: self._model})
         self._show_calibration()
         memory.recall("segment", self._remembered)
         self._form.refresh()
 
         self._image.changed.connect(self._refresh)
         self._model.changed.connect(self._show_calibration)
+        self._detail.changed.connect(self._on_detail_changed)
         self._form.changed.connect(self._relabel)
         self._run_button.changed.connect(self.run)
         self._cancel_button.changed.connect(self.cancel)
@@ -205,7 +209,6 @@ class SegmentWidget(Container[Any]):
             indices = [layers.shown_index(layer, self._viewer.dims.point)]
         shown = layers.shown_index(layer, self._viewer.dims.point)
         page_px = math.prod(radiographs.shape[-2:])
-        fit = fitting(indices, shown, page_px, preferences.memory_mb)
         return SegmentJob(
             image_id=str(layer.unique_id),
             image_name=layer.name,
@@ -219,7 +222,8 @@ class SegmentWidget(Container[Any]):
                 size_px=int(np.clip(size_px * DETAILS[self._detail.value], *SIZE_RANGE_PX)),
                 memory_mb=preferences.memory_mb,
             ),
-            probabilities=frozenset(indices) if self._probabilities.value else fit,
+            adds_probabilities=self._probabilities.value,
+            kept=fitting(indices, shown, page_px, preferences.memory_mb),
             pixel_size_mm=layers.pixel_size_mm(layer),
         )
 
@@ -244,7 +248,7 @@ class SegmentWidget(Container[Any]):
             if edited:
                 show_info(f'Your edits are kept in "{edited}", hidden below "{labels.name}".')
         layers.write_labels(labels, result.labels, job.place)
-        if self._probabilities.value and len(result.probabilities) == len(job.indices):
+        if job.adds_probabilities:
             stack = np.zeros((len(tissue.CLASSES), *shape), np.float32)
             for index, probabilities in result.probabilities.items():
                 for layer, probability in zip(stack, probabilities, strict=True):
@@ -252,7 +256,12 @@ class SegmentWidget(Container[Any]):
             layers.show_probabilities(
                 self._viewer, job.image_id, job.image_name, stack, job.place, below=labels
             )
-        self._relabelling.keep(labels, job, result)
+        self._relabelling.keep(
+            labels,
+            job,
+            {index: result.probabilities[index] for index in job.kept},
+            result.working_scale,
+        )
         self._viewer.layers.selection.active = labels
         self._status.value = result.summary()
         if not job.options.agrees(self._form.steps()):  # the form was changed in the meantime
@@ -262,8 +271,11 @@ class SegmentWidget(Container[Any]):
 
     def _relabel(self) -> None:
         """Let the labels of the last run follow the form, as far as it needs no network."""
-        layer = self._image.value
-        if layer is None or self._task.is_running:
+        layer, job = self._image.value, self._relabelling.job
+        if layer is None or job is None or self._task.is_running:
+            return
+        if job.image_id != str(layer.unique_id) or job.model != self._model_folder():
+            self._status.value = "Press Segment to apply this."
             return
         shown = layers.shown_index(layer, self._viewer.dims.point)
         try:
@@ -271,16 +283,33 @@ class SegmentWidget(Container[Any]):
         except XNetError as error:
             self._status.value = str(error)
             return
-        if labels is not None:
+        if labels is None:
+            self._status.value = "These labels stay as they are: press Segment for new ones."
+        else:
             self._status.value = f"{shares(Counter(count_labels(labels)))}."
+        if left := self._relabelling.left_behind():
+            self._status.value += (
+                f" {left} of {len(job.indices)} slices do not follow, since their probabilities "
+                "are not in memory: press Segment for all."
+            )
+
+    def _model_folder(self) -> Path | None:
+        try:
+            return find_model(self._model.value or DEFAULT, Preferences.current().models_folder)
+        except XNetError:
+            return None  # *Segment* says so
+
+    def _on_detail_changed(self) -> None:
+        self._form.standard_detail = DETAILS[self._detail.value] == 1.0
+        self._form.refresh()
 
     def _show_calibration(self) -> None:
-        folder = Preferences.current().models_folder
+        folder = self._model_folder()
         try:
-            card = show_model(find_model(self._model.value or DEFAULT, folder))
+            known = show_model(folder).soft_tissue if folder else None
         except XNetError:
-            return  # *Segment* says so
-        self._form.show_model(card.soft_tissue)
+            known = None
+        self._form.show_model(known)
 
     def _show_progress(self, news: Progress) -> None:
         message = news.message

@@ -40,8 +40,10 @@ class SegmentJob:
     model : Path
         Folder of the model.
     options : Options
-    probabilities : frozenset of tuple of int
-        Radiographs of which they are to be returned.
+    adds_probabilities : bool
+        Whether probabilities become layers.
+    kept : frozenset of tuple of int
+        Radiographs whose probabilities are kept in memory anyway.
     pixel_size_mm : float, optional
         Edge length of a pixel.
     """
@@ -53,7 +55,8 @@ class SegmentJob:
     place: dict[str, Any]
     model: Path
     options: Options
-    probabilities: frozenset[Index]
+    adds_probabilities: bool
+    kept: frozenset[Index]
     pixel_size_mm: float | None
 
 
@@ -141,7 +144,7 @@ def run(
             job.model,
             job.radiographs.rgb,
             job.options,
-            not job.probabilities.isdisjoint(indices),
+            job.adds_probabilities or not job.kept.isdisjoint(indices),
             job.pixel_size_mm,
             report=report_whole,
             cancel=cancel,
@@ -149,7 +152,7 @@ def run(
         result.labels.update(zip(indices, found.labels, strict=True))
         if found.probabilities is not None:
             for index, planes in zip(indices, found.probabilities.swapaxes(0, 1), strict=True):
-                if index in job.probabilities:
+                if job.adds_probabilities or index in job.kept:
                     # A copy of its own, or it would keep those of its neighbours.
                     result.probabilities[index] = np.ascontiguousarray(planes)
         result.pixels.update(count_labels(found.labels))

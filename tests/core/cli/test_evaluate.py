@@ -84,6 +84,10 @@ def test_finished_labels_are_evaluated_without_a_model(run, data, mine):
     assert values[0]["confusion_matrix"] == values[1]["confusion_matrix"]
     assert values[0]["auc"] is None
 
+    code, _, err = run(*CALL, "--predictions", "labels")
+    assert code == 1
+    assert "is its own reference" in err
+
     Path("found/two_labels.tif").unlink()
     code, _, err = run(*CALL, "--predictions", "found", "-o", "finished")
     assert code == 1
@@ -118,8 +122,41 @@ def test_calibration_goes_into_the_card_and_is_used(run, data, mine):
     by_hand = ("--soft-tissue-threshold", threshold, "--smallest-region", "2")
     assert run(*call, "-o", "b", *by_hand)[0] == 0
     assert Path("a/one_labels.tif").read_bytes() == Path("b/one_labels.tif").read_bytes()
-    code, _, err = run(*call, "-o", "c", "--soft-tissue-threshold", "calibrated", "--group", "hip")
+    code, _, err = run(
+        *call, "-o", "c", "--soft-tissue-threshold", "calibrated", "--body-part", "hip"
+    )
     assert (code, 'not calibrated for "hip"' in err) == (2, True)
+
+
+def test_a_calibration_keeps_no_other_steps(run, data, mine):
+    for more in (["--bone-cleanup", "4"], ["--smallest-region", "2", "--size-unit", "mm"]):
+        code, _, err = run(*CALL, "--model", mine, "--calibrate", "0.5", *more)
+        assert code == 2
+        assert "keeps no other step than --smallest-region" in err
+    assert show_model(mine).soft_tissue is None
+
+
+def test_stacks_are_evaluated_page_by_page(run, data, mine, radiograph):
+    Path("images/one.tif").unlink()
+    Path("images/two.tif").unlink()
+    tifffile.imwrite("images/one.tif", np.stack([radiograph] * 3), photometric="minisblack")
+    stack = np.stack([data, np.zeros_like(data), data])
+    write_labels("labels/one_labels.tif", stack)
+    assert run("segment", "images/one.tif", "-o", "found", "--model", mine)[0] == 0
+    for more in (["--model", mine], ["--predictions", "found"]):
+        assert run(*CALL, *more, "-o", "report")[0] == 0
+        with Path("report/report.csv").open(newline="") as file:
+            assert [row["name"] for row in csv.DictReader(file)] == ["one[0]", "one[2]"]
+    write_labels("found/one_labels.tif", np.ones_like(stack[:2]))
+    code, _, err = run(*CALL, "--predictions", "found")
+    assert (code, "has 2 pages, its image has 3" in err) == (1, True)
+
+
+def test_groups_are_in_the_report(run, data, mine):
+    Path("groups.csv").write_text("name,group\none,knee\ntwo,hip\n")
+    assert run(*CALL, "--model", mine, "--groups", "groups.csv", "-o", "report")[0] == 0
+    with Path("report/report.csv").open(newline="") as file:
+        assert [row["group"] for row in csv.DictReader(file)] == ["knee", "hip"]
 
 
 def test_a_learning_curve_is_shown_if_a_run_is_given(run, data, mine):
@@ -144,6 +181,11 @@ def test_a_learning_curve_is_shown_if_a_run_is_given(run, data, mine):
         (["--smallest-region", "-1"], "-1 is not a size"),
         (["--images", "nowhere"], "There is no folder nowhere"),
         (["--run", "nowhere"], "nowhere"),
+        (["--predictions", "labels", "--bone-cleanup", "4"], "--bone-cleanup would do nothing"),
+        (["--body-part", "hip"], "--body-part belongs to"),
+        (["--bone-opening", "9"], "--bone-opening belongs to --bone-dilation"),
+        (["--size-unit", "mm"], "--size-unit belongs to a size"),
+        (["-o", "images/one.tif"], "report cannot be written to images"),
     ],
 )
 def test_a_wrong_call_is_refused_in_one_line(run, data, more, message):

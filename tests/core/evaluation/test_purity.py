@@ -28,7 +28,7 @@ def case(seed, shape=(24, 30)):
 
 @pytest.mark.parametrize("steps", [PostProcessing(), PostProcessing(smallest_region=2)])
 def test_the_curve_is_what_the_thresholds_give(steps):
-    calibration = Calibration(steps)
+    calibration = Calibration(steps.smallest_region)
     cases = [case(0), case(1, (12, 12))]
     for labels, probabilities in cases:
         calibration.add(labels, probabilities)
@@ -87,8 +87,7 @@ def test_cross_validation_takes_the_threshold_from_other_groups():
         calibration.cross_validated(0.05)
     calibration.add(*hard, group="hard")
     found = calibration.cross_validated(0.05)
-    thresholds = [calibration.curve([other]).purest(0.05) for other in ("hard", "easy")]
-    thresholds = [THRESHOLDS[-1] if one is None else one.threshold for one in thresholds]
+    thresholds = [calibration.curve([other]).nearest(0.05).threshold for other in ("hard", "easy")]
     assert thresholds[0] > thresholds[1]
     shares = []
     for (labels, probabilities), threshold in zip((easy, hard), thresholds, strict=True):
@@ -114,8 +113,20 @@ def test_the_purest_threshold_is_safe_from_there_on():
     assert uneven.purest(0.02).threshold == pytest.approx(0.3)
     assert uneven.purest(0.5).threshold == 0
     assert curve(0.2, 0.1).purest(0.05) is None
-    impossible = SoftTissue(false_share=0.05, curve=curve(0.2, 0.1))
+    impossible = SoftTissue(false_share=0.05, curve=curve(0.2, 0.1, 0.3))
     assert impossible.threshold() == pytest.approx(0.1)
+
+
+def test_finding_nothing_is_not_pure():
+    points = (
+        Purity(threshold=0.1, false_share=0.3, false_positive_rate=0.1, true_positive_rate=0.9),
+        Purity(threshold=0.5, false_share=0.1, false_positive_rate=0.1, true_positive_rate=0.1),
+        Purity(threshold=0.9, false_share=0.0, false_positive_rate=0.0, true_positive_rate=0.0),
+    )
+    known = PurityCurve(images=1, points=points)
+    assert known.purest(0.05) is None
+    assert known.nearest(0.05).threshold == 0.5
+    assert known.purest(0.2).threshold == 0.5
 
 
 @given(threshold=st.floats(0, 1))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from medpy.metric import binary
+from scipy import stats
 from sklearn import metrics
 
 from napari_xnet.errors import ImageError
@@ -208,9 +209,51 @@ def test_intervals_hold_the_score_and_shrink_with_more_images(several):
 
 def test_intervals_of_all_scores_hold_them(report):
     values = report.values
-    for key, (low, high) in values["confidence_95"].items():
-        assert low <= values[key] <= high
-    assert "auc_macro" in values["confidence_95"]
+    ends = values["confidence_95"]
+    assert {"accuracy", "f1", "precision", "auc", "auc_macro", "soft_tissue_false_share"} <= set(
+        ends
+    )
+    for key, found in ends.items():
+        if isinstance(found, dict):
+            assert all(low <= values[key][name] <= high for name, (low, high) in found.items())
+        else:
+            assert found[0] <= values[key] <= found[1]
+
+
+def test_intervals_agree_with_another_bootstrap(several):
+    counts = np.stack([confusion.count(y, p.argmax(axis=0) + 1) for y, p in several])
+    hits, sizes = np.trace(counts, axis1=1, axis2=2), counts.sum(axis=(1, 2))
+
+    def accuracy(hits, sizes, axis=-1):
+        return hits.sum(axis=axis) / sizes.sum(axis=axis)
+
+    expected = stats.bootstrap(
+        (hits, sizes), accuracy, paired=True, method="percentile", n_resamples=4000, rng=1
+    ).confidence_interval
+    (ours,) = interval(counts, lambda sums: confusion.accuracy(sums)[:, np.newaxis])
+    np.testing.assert_allclose(ours, expected, atol=0.15 * (expected.high - expected.low))
+
+
+def test_a_rare_draw_without_a_score_leaves_the_interval():
+    counts = np.stack([np.eye(3) * 50 for _ in range(9)])
+    counts[:4, 1] = 0
+    found = interval(counts, confusion.recall)
+    np.testing.assert_array_equal(found, 1)
+    counts[:8, 1] = 0
+    assert np.isnan(interval(counts, confusion.recall)[1]).all()
+
+
+def test_images_count_alike_in_the_mean(several):
+    labels, probabilities = zip(*several, strict=True)
+    predicted = [one.argmax(axis=0) + 1 for one in probabilities]
+    whole = evaluate(predicted, labels).values
+    alone = [evaluate(one, y).values for one, y in zip(predicted, labels, strict=True)]
+    means = whole["mean_over_images"]
+    assert means["accuracy"] == pytest.approx(np.mean([one["accuracy"] for one in alone]))
+    shares = [np.array(one["confusion_matrix"]) / one["n_pixels"] for one in alone]
+    whole_shares = np.sum(shares, axis=0)
+    expected = 1 - whole_shares[1, 1] / whole_shares[:, 1].sum()
+    assert means["soft_tissue_false_share"] == pytest.approx(expected)
 
 
 def test_classes_that_nobody_painted_are_left_out():
@@ -246,12 +289,56 @@ def test_arrays_stacks_and_sequences_are_taken():
         (np.ones((3, 4), int), np.ones((4, 3), int), "prediction has 3 x 4 pixels, the reference"),
         (np.ones((3, 4)), np.ones((3, 4), int), "prediction holds float64, but labels are integ"),
         (np.ones((3, 4), int), np.full((3, 4), 255), "reference has values from 255 to 255"),
-        (np.ones((3, 4), int), np.zeros((3, 4), int), "the reference is empty"),
+        (np.ones((3, 4), int), np.zeros((3, 4), int), "nothing is annotated"),
         (np.zeros((3, 4), int), np.ones((3, 4), int), r"no class \(0\) where the reference has"),
         (np.ones((2, 3, 4), int), np.ones((3, 4), int), "2 predictions, 1 references"),
+        ([], [], "no image to evaluate"),
         (np.ones(4, int), np.ones(4, int), r"shape \(Y, X\) or"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(predicted, true, message):
     with pytest.raises(ImageError, match=message):
         evaluate(predicted, true)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "message"),
+    [
+        (np.full((3, 3, 4), np.nan), "numbers from 0 to 1"),
+        (np.full((3, 3, 4), 7.0), "numbers from 0 to 1"),
+        (np.ones((2, 3, 4)), r"shape \(2, 3, 4\), not \(3, 3, 4\)"),
+        (np.ones((3, 4)), r"shape \(3, Y, X\)"),
+    ],
+)
+def test_what_is_no_probability_is_refused(probabilities, message):
+    labels = np.ones((3, 4), np.uint64)
+    with pytest.raises(ImageError, match=message):
+        evaluate(labels, labels, probabilities)
+
+
+def test_slices_without_labels_are_left_out():
+    labels, probabilities = zip(*(cases(seed) for seed in range(4)), strict=True)
+    labels = np.stack(labels).reshape(2, 2, 30, 40)
+    labels[0, 1] = 0
+    said = np.stack(probabilities, axis=1).reshape(3, 2, 2, 30, 40)
+    report = evaluate(said.argmax(axis=0) + 1, labels, said, names="abcd", pixel_size_mm=2.0)
+    assert [one.name for one in report.scores.images] == ["a", "c", "d"]
+    bone = report.values["boundaries"]["bone"]
+    assert bone["mean_distance_mm"] == pytest.approx(2 * bone["mean_distance_px"])
+
+
+def test_missed_borders_are_counted():
+    true = blobs(0)
+    missed = np.where(true == 3, 2, true).astype(np.uint8)
+    bone = evaluate([true, missed], [true, true]).values["boundaries"]["bone"]
+    assert (bone["n_images"], bone["n_missed"]) == (2, 1)
+    assert (bone["hausdorff95_px"], bone["boundary_f1"]) == (0, 0.5)
+
+
+def test_what_was_found_where_nobody_annotated_adds_no_distance():
+    true = np.full((20, 30), 2, np.uint8)
+    true[:, 10:] = 3
+    true[:, 15:] = 0
+    found = np.full_like(true, 2)
+    found[:, 22:] = 3
+    assert surface_scores(true, found)[2].mean_distance_px == 12

@@ -186,6 +186,13 @@ def test_dilation_is_the_published_procedure(probabilities, threshold, side, ope
     np.testing.assert_array_equal(after, expected)
 
 
+def test_sizes_beyond_the_image_take_no_more_memory():
+    dot = np.zeros((20, 20), bool)
+    dot[9, 9] = True
+    assert (cleaned(among(dot, BONE, SOFT), bone_dilation=1e9) == BONE).all()
+    assert not (cleaned(among(dot, BONE, SOFT), bone_cleanup=1e9) == BONE).any()
+
+
 def test_nothing_is_done_unless_asked():
     steps = PostProcessing(soft_tissue_threshold=0.4)
     assert not steps.looks_at_regions
