@@ -77,7 +77,7 @@ def write(folder: Path, count: int, size_px: int) -> None:
         first[name] = folder / name / "0_labels.tif"
         write_labels(first[name], values)
     for number in range(1, count):
-        for name, path in first.items():
+        for path in first.values():
             os.link(path, path.with_name(path.name.replace("0", str(number), 1)))
 
 
