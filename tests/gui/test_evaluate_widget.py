@@ -91,6 +91,7 @@ def test_a_model_is_compared_with_painted_labels(viewer, dock, hand, wait_until,
     np.testing.assert_array_equal(own.data, 1)
 
 
+@pytest.mark.slow
 def test_labels_of_another_radiograph_are_not_taken(viewer, dock, hand, notifications):
     image, labels = hand
     viewer.add_image(image, name="img_1")
@@ -100,6 +101,7 @@ def test_labels_of_another_radiograph_are_not_taken(viewer, dock, hand, notifica
     assert 'The radiograph of "img_10_labels" is not open' in notifications[-1]
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten_that_was_not_asked_about(
     viewer, dock, hand, wait_until, tmp_path, monkeypatch, notifications
 ):
@@ -134,6 +136,7 @@ def test_layers_are_compared_without_the_network(viewer, dock, hand, wait_until)
     )
 
 
+@pytest.mark.slow
 def test_a_stack_of_which_some_slices_are_painted(viewer, dock, hand, wait_until):
     image, labels = hand
     viewer.add_image(np.stack([image] * 3), name="stack")
@@ -173,6 +176,7 @@ def test_what_cannot_be_compared_is_told(viewer, dock, notifications, wait_until
     assert [layer for layer in viewer.layers if isinstance(layer, Labels)] == before
 
 
+@pytest.mark.slow
 def test_cancel_changes_nothing(viewer, dock, hand, wait_until):
     image, labels = hand
     viewer.add_image(image, name="hand")

@@ -371,6 +371,7 @@ def test_the_slider_changes_the_labels_at_once_without_the_network(viewer, dock,
     np.testing.assert_array_equal(labels.data, painted)
 
 
+@pytest.mark.slow
 def test_the_slider_changes_the_other_slices_soon(viewer, dock, segment, wait_until, hand):
     viewer.add_image(np.stack([hand[:150], hand[150:]]), name="stack")
     dock["slices"].value = "All slices"
@@ -435,6 +436,7 @@ def test_the_rates_to_expect_are_those_of_the_card(viewer, calibrated, dock):
     assert "90\N{NO-BREAK SPACE}% of soft tissue found" in dock["expected"].value
 
 
+@pytest.mark.slow
 def test_the_body_part_stays_when_layers_come(viewer, calibrated, dock, segment, hand):
     dock["model"].value = calibrated
     dock["use_threshold"].value = True
@@ -457,6 +459,7 @@ def segment_array(image, steps):
     ]
 
 
+@pytest.mark.slow
 def test_a_remembered_model_comes_with_its_calibration(viewer, calibrated, dock, segment, open_dock,
                                                        hand):  # fmt: skip
     dock["model"].value = calibrated
@@ -469,6 +472,7 @@ def test_a_remembered_model_comes_with_its_calibration(viewer, calibrated, dock,
     assert again["group"].choices == ("any", "hip")
 
 
+@pytest.mark.slow
 def test_another_model_or_image_leaves_labels_alone(viewer, calibrated, dock, segment, hand):
     image = viewer.add_image(hand, name="hand")
     other = viewer.add_image(hand[::-1], name="other")

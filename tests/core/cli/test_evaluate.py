@@ -104,6 +104,7 @@ def test_a_damaged_image_is_named_and_the_others_are_done(run, data, mine):
     assert out[0].startswith("1 images")
 
 
+@pytest.mark.slow
 def test_calibration_goes_into_the_card_and_is_used(run, data, mine):
     use = ("--model", mine, "--soft-tissue-threshold", "calibrated")
     code, _, err = run(*CALL, *use)
@@ -136,6 +137,7 @@ def test_a_calibration_keeps_no_other_steps(run, data, mine):
     assert show_model(mine).soft_tissue is None
 
 
+@pytest.mark.slow
 def test_stacks_are_evaluated_page_by_page(run, data, mine, radiograph):
     Path("images/one.tif").unlink()
     Path("images/two.tif").unlink()
@@ -159,6 +161,7 @@ def test_groups_are_in_the_report(run, data, mine):
         assert [row["group"] for row in csv.DictReader(file)] == ["knee", "hip"]
 
 
+@pytest.mark.slow
 def test_a_learning_curve_is_shown_if_a_run_is_given(run, data, mine):
     config = {"epochs": 1, "sampling": {"steps": 1, "batch": 1}, "patch_px": 32}
     Path("config.json").write_text(json.dumps(config))
