@@ -204,7 +204,8 @@ def _make_all(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[int, list[
         except BrokenProcessPool as error:
             raise XNetError(
                 "A process ended by itself, perhaps because memory ran out: what is written "
-                "stays, the same call goes on. Give fewer --workers."
+                "stays, the same call goes on. Give fewer workers; and a script that asks for "
+                'several must do so below if __name__ == "__main__".'
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
