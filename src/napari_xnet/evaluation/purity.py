@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_xnet.errors import ImageError
 from napari_xnet.evaluation import confusion
 from napari_xnet.inference.postprocess import PostProcessing, clean, duels, label
-from napari_xnet.models import Purity, PurityCurve, SoftTissue
+from napari_xnet.models import Impurity, Purity, PurityCurve, SoftTissue
 
 _LOGITS = np.arange(-2.0, 9.01, 0.25)
 THRESHOLDS = tuple(float(one) for one in np.round(1 / (1 + np.exp(-_LOGITS)), 5))
@@ -99,13 +99,15 @@ class Calibration:
             points=tuple(map(_purity, THRESHOLDS, counts)),
         )
 
-    def cross_validated(self, false_share: float) -> Purity:
+    def cross_validated(self, most: float, by: Impurity = "false_share") -> Purity:
         """Purity that was reached where the threshold came from the other groups alone.
 
         Parameters
         ----------
-        false_share : float
-            See `result`.
+        most : float
+            How large the impurity may be on those.
+        by : {"false_share", "false_positive_rate"}
+            Which one.
 
         Returns
         -------
@@ -123,7 +125,7 @@ class Calibration:
         thresholds, counts = [], []
         for group in sorted(groups):
             known = self.curve([other for other in groups if other != group])
-            chosen = known.nearest(false_share)
+            chosen = known.nearest(most, by)
             for one in self._images:
                 if one.group == group:
                     thresholds.append(chosen.threshold)

@@ -2,6 +2,7 @@
 
 from napari_xnet.models.card import (
     Architecture,
+    Impurity,
     ModelCard,
     Preprocessing,
     Purity,
@@ -29,6 +30,7 @@ __all__ = [
     "DEFAULT",
     "POLARITIES",
     "Architecture",
+    "Impurity",
     "Model",
     "ModelCard",
     "Polarity",

@@ -104,6 +104,10 @@ class Preprocessing(_Part):
         )
 
 
+Impurity = Literal["false_share", "false_positive_rate"]
+"""Which field of `Purity` is to be small."""
+
+
 class Purity(_Part):
     """What a soft-tissue threshold leads to, on images that it was measured on.
 
@@ -139,20 +143,20 @@ class PurityCurve(_Part):
             raise ValueError("the thresholds must rise")
         return self
 
-    def purest(self, false_share: float) -> Purity | None:
-        """Return the lowest threshold from which on no more than a share is false, if any.
+    def purest(self, most: float, by: Impurity = "false_share") -> Purity | None:
+        """Return the lowest threshold from which on an impurity is no more than this, if any.
 
         What finds no soft tissue at all is not pure.
         """
         finds = [one for one in self.points if one.true_positive_rate > 0]
-        impure = [n for n, one in enumerate(finds) if one.false_share > false_share]
+        impure = [n for n, one in enumerate(finds) if getattr(one, by) > most]
         first = impure[-1] + 1 if impure else 0
         return finds[first] if first < len(finds) else None
 
-    def nearest(self, false_share: float) -> Purity:
-        """Return that threshold, or else the one of the smallest false share that finds some."""
+    def nearest(self, most: float, by: Impurity = "false_share") -> Purity:
+        """Return that threshold, or else the purest of those that find some."""
         finds = [one for one in self.points if one.true_positive_rate > 0] or self.points
-        return self.purest(false_share) or min(finds, key=lambda one: one.false_share)
+        return self.purest(most, by) or min(finds, key=lambda one: float(getattr(one, by)))
 
     def at(self, threshold: float) -> Purity:
         """Interpolate between the thresholds that were measured."""

@@ -266,10 +266,10 @@ class _Execution:
             epoch=epoch,
             loss=loss,
             dice=math.nan if counts is None else confusion.macro_dice(counts),
-            accuracy=math.nan if counts is None else confusion.accuracy(counts),
+            accuracy=math.nan if counts is None else float(confusion.accuracy(counts)),
             val_loss=val_loss,
             val_dice=confusion.macro_dice(val_counts),
-            val_accuracy=confusion.accuracy(val_counts),
+            val_accuracy=float(confusion.accuracy(val_counts)),
             learning_rate=trainer.learning_rate(),
             seconds=time.monotonic() - started,
             share=trainer.tether.share,
@@ -391,7 +391,7 @@ def _metrics(counts: confusion.Counts) -> dict[str, float]:
     if not counts.any():
         return {}
     metrics = {
-        "val_accuracy": confusion.accuracy(counts),
+        "val_accuracy": float(confusion.accuracy(counts)),
         "val_dice": confusion.macro_dice(counts),
     }
     for one, dice in zip(tissue.CLASSES, confusion.dice(counts), strict=True):

@@ -127,6 +127,8 @@ def test_finding_nothing_is_not_pure():
     assert known.purest(0.05) is None
     assert known.nearest(0.05).threshold == 0.5
     assert known.purest(0.2).threshold == 0.5
+    assert known.purest(0.1, "false_positive_rate").threshold == 0.1
+    assert known.purest(0.05, "false_positive_rate") is None
 
 
 @given(threshold=st.floats(0, 1))
