@@ -147,6 +147,7 @@ def test_a_stack_is_segmented_slice_by_slice(default_model, stack, segmented):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory_mb", [1, 30])
 def test_the_memory_limit_does_not_show(default_model, stack, segmented, memory_mb):
     limited = segment(stack, default_model, memory_mb=memory_mb)

@@ -91,6 +91,7 @@ def test_labels_on_lead_do_not_tell(limb):
     np.testing.assert_array_equal(turn(shaded).image, -dark)
 
 
+@pytest.mark.slow
 def test_where_labels_do_not_tell_the_network_is_asked_about_what_is_exposed(make_model):
     base = make_model(polarity="bone bright")
     config = TrainingConfig.parse({"patch_px": 32, "sampling": {"batch": 2, "steps": 1}})
