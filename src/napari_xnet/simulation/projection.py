@@ -132,13 +132,48 @@ def mesh_thickness(
     require("numba")
     from napari_xnet.simulation.rasterise import add_depths
 
-    pixels = (vertices_mm[:, :2] - np.asarray(detector.origin_mm)) / detector.pixel_size_mm
-    pixels = pixels - _OFF_CENTRE * np.array([1.0, 1.7])
+    pixels = _pixels(vertices_mm, detector) - _OFF_CENTRE * np.array([1.0, 1.7])
     # Depths from the middle of the body: differences of large numbers lose digits.
     depths = vertices_mm[:, 2:] - vertices_mm[:, 2].mean()
     total = np.zeros(detector.shape)
     add_depths(np.concatenate([pixels, depths], axis=1, dtype=np.float32), faces, total)
     return np.maximum(total, 0.0)
+
+
+def depth_range(
+    vertices_mm: FloatArray, faces: NDArray[np.int32], detector: Detector
+) -> tuple[float, float]:
+    """Measure where along the beam the part of a mesh lies that is in the field.
+
+    Parameters
+    ----------
+    vertices_mm, faces, detector
+        See `mesh_thickness`.
+
+    Returns
+    -------
+    low, high : float
+        In mm; infinity and its negative if nothing is in the field.
+
+    Raises
+    ------
+    XNetError
+        If Numba is not installed.
+    """
+    require("numba")
+    from napari_xnet.simulation.rasterise import seen_depths
+
+    points = np.concatenate([_pixels(vertices_mm, detector), vertices_mm[:, 2:]], axis=1)
+    low, high = seen_depths(points, faces, *detector.shape)
+    return float(low), float(high)
+
+
+def _pixels(points_mm: FloatArray, detector: Detector) -> FloatArray:
+    """Place points in the image: columns and rows."""
+    pixels: FloatArray = (points_mm[:, :2] - np.asarray(detector.origin_mm)) / (
+        detector.pixel_size_mm
+    )
+    return pixels
 
 
 def _winding(triangles_mm: FloatArray, grid: Grid, along: int) -> NDArray[np.bool_]:

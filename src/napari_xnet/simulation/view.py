@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from napari_xnet.simulation.grid import Detector, FloatArray
-from napari_xnet.simulation.projection import magnify, mesh_thickness
+from napari_xnet.simulation.projection import depth_range, magnify, mesh_thickness
 from napari_xnet.simulation.scene import SPONGY, Scene
 
 _TILT_DEG = 7.0
@@ -141,8 +139,7 @@ def thickness(scene: Scene, view: View) -> Thickness:
     be clear of the body.
     """
     placed = [(one.vertices_mm - view.centre_mm) @ view.axes.T for one in scene.solids]
-    corners = [points[one.faces] for one, points in zip(scene.solids, placed, strict=True)]
-    bottom, source_mm = _distances(corners, view)
+    bottom, source_mm = _distances(scene, placed, view)
     mm: dict[str, FloatArray] = {}
     for one, points in zip(scene.solids, placed, strict=True):
         magnified = magnify(points, source_mm, bottom)
@@ -158,14 +155,12 @@ def thickness(scene: Scene, view: View) -> Thickness:
     return Thickness(mm, spongy)
 
 
-def _distances(triangles_mm: Sequence[NDArray[Any]], view: View) -> tuple[float, float]:
+def _distances(scene: Scene, placed: Sequence[FloatArray], view: View) -> tuple[float, float]:
     """Where the detector lies along the beam, and how far from it the source is, in mm."""
-    low, high = view.detector.low_mm, view.detector.high_mm
-    depths: list[NDArray[Any]] = [np.zeros(1)]
-    for corners in triangles_mm:
-        across = corners[..., :2]
-        hit = ((across.max(axis=1) >= low) & (across.min(axis=1) <= high)).all(axis=1)
-        depths.append(corners[hit, :, 2].ravel())
-    seen = np.concatenate(depths)
-    bottom = float(seen.max()) + view.gap_mm
-    return bottom, max(view.source_mm, (bottom - float(seen.min())) * _CLEARANCE)
+    ranges = [
+        depth_range(points, one.faces, view.detector)
+        for one, points in zip(scene.solids, placed, strict=True)
+    ]
+    bottom = max(0.0, *(high for _, high in ranges)) + view.gap_mm
+    top = min(0.0, *(low for low, _ in ranges))
+    return bottom, max(view.source_mm, (bottom - top) * _CLEARANCE)

@@ -47,10 +47,8 @@ def test_bones_lie_in_the_flesh_and_the_source_far_away(region: str) -> None:
     assert (flesh[bone > 1.0] > 0.0).mean() > 0.999
     for _ in range(8):
         at = view.random_view(scene, 32, rng)
-        corners = [
-            ((one.vertices_mm - at.centre_mm) @ at.axes.T)[one.faces] for one in scene.solids
-        ]
-        bottom, source_mm = view._distances(corners, at)
+        placed = [(one.vertices_mm - at.centre_mm) @ at.axes.T for one in scene.solids]
+        bottom, source_mm = view._distances(scene, placed, at)
         # What is in the field is no deeper than a trunk from side to side.
         assert bottom < 450.0
         assert source_mm == at.source_mm  # no body was so deep that it had to move away

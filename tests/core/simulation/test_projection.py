@@ -8,10 +8,12 @@ from scipy.spatial import ConvexHull
 
 from napari_xnet.simulation.grid import Detector, Grid
 from napari_xnet.simulation.projection import (
+    depth_range,
     magnify,
     mesh_thickness,
     voxelise,
 )
+from napari_xnet.simulation.rasterise import paint_balls
 
 
 def convex(points):
@@ -102,6 +104,37 @@ def test_axes_are_not_mixed_up():
         np.ptp(np.flatnonzero(filled.any(axis=axes))) * 0.5 for axes in ((1, 2), (0, 2), (0, 1))
     ]
     np.testing.assert_allclose(extent, size[::-1], atol=0.6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(centre=st.tuples(*[st.floats(-40, 40)] * 3))
+def test_depth_range_is_of_the_triangles_in_the_field(centre):
+    triangles = sphere(12.0, 300) + np.array(centre)
+    faces = np.arange(3 * len(triangles), dtype=np.int32).reshape(-1, 3)
+    low, high = triangles[..., :2].min(axis=1), triangles[..., :2].max(axis=1)
+    seen = triangles[((high >= DETECTOR.low_mm) & (low <= DETECTOR.high_mm)).all(axis=1), :, 2]
+    expected = (seen.min(), seen.max()) if seen.size else (np.inf, -np.inf)
+    assert depth_range(triangles.reshape(-1, 3), faces, DETECTOR) == pytest.approx(expected)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    balls=st.lists(st.tuples(*[st.floats(-5, 20)] * 3, st.floats(0.0, 8.0)), min_size=1, max_size=4)
+)
+def test_balls_are_painted_where_they_are(balls):
+    inside = np.zeros((9, 12, 15), bool)
+    centres, radii = np.array(balls)[:, :3], np.array(balls)[:, 3]
+    paint_balls(inside, centres, radii)
+    z, y, x = np.indices(inside.shape)
+    distance = np.min(
+        [
+            np.sqrt((x - c[0]) ** 2 + (y - c[1]) ** 2 + (z - c[2]) ** 2) - r
+            for c, r in zip(centres, radii, strict=True)
+        ],
+        axis=0,
+    )
+    clear = abs(distance) > 1e-9
+    np.testing.assert_array_equal(inside[clear], (distance < 0)[clear])
 
 
 def test_magnify_follows_the_rays():

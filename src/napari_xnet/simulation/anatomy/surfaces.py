@@ -41,6 +41,28 @@ def signed_depth(inside: NDArray[np.bool_], spacing_mm: float) -> FloatArray:
     return depth
 
 
+def swell(inside: NDArray[np.bool_], spacing_mm: float, radius_mm: float) -> NDArray[np.bool_]:
+    """Add what is not farther than a radius from the surface of a body, see `signed_depth`.
+
+    Parameters
+    ----------
+    inside : ndarray of bool, shape (Z, Y, X)
+    spacing_mm : float
+        Edge length of a voxel.
+    radius_mm : float
+
+    Returns
+    -------
+    ndarray of bool, shape (Z, Y, X)
+    """
+    if not inside.any():
+        return inside
+    swollen: NDArray[np.bool_] = (
+        ndimage.distance_transform_edt(~inside) <= radius_mm / spacing_mm + 0.5
+    )
+    return swollen
+
+
 def smooth_depth(inside: NDArray[np.bool_], spacing_mm: float) -> FloatArray:
     """Depth below a surface without the steps of the voxels, see `signed_depth`."""
     smooth: FloatArray = ndimage.gaussian_filter(signed_depth(inside, spacing_mm), _SMOOTH)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from napari_xnet.simulation.anatomy.human.masses import Build, Mass
 from napari_xnet.simulation.anatomy.human.skeleton import Skeleton
-from napari_xnet.simulation.anatomy.surfaces import fair, signed_depth, solid
+from napari_xnet.simulation.anatomy.surfaces import fair, signed_depth, solid, swell
 from napari_xnet.simulation.grid import FloatArray, Grid
 from napari_xnet.simulation.scene import AIR, FAT, LEAN, Solid
 
@@ -28,8 +28,7 @@ def _closed(distance_mm: FloatArray, spacing_mm: float, radius_mm: float) -> Flo
     spacing = step * spacing_mm
     pad = int(np.ceil(radius_mm / spacing)) + 2
     inside = np.pad(distance_mm[::step, ::step, ::step] <= 0.0, pad, "edge")
-    swollen = -signed_depth(inside, spacing) < radius_mm
-    closed = radius_mm - signed_depth(swollen, spacing)
+    closed = radius_mm - signed_depth(swell(inside, spacing, radius_mm), spacing)
     fine = ndimage.affine_transform(
         ndimage.gaussian_filter(closed, 0.7),
         np.full(3, 1.0 / step),
@@ -44,17 +43,14 @@ def _closed(distance_mm: FloatArray, spacing_mm: float, radius_mm: float) -> Flo
 
 def _paint(inside: NDArray[np.bool_], grid: Grid, mass: Mass) -> None:
     """Mark the voxels inside the balls of a mass."""
-    z, y, x = grid.axes_mm()
+    from napari_xnet.simulation.rasterise import paint_balls
+
     for centres, radii in mass.balls:
-        for centre, radius in zip(centres, radii, strict=True):
-            box = grid.box(centre - radius, centre + radius)
-            near = inside[box]
-            if near.size:
-                near |= (
-                    (z[box[0]] - centre[2]) ** 2
-                    + (y[:, box[1]] - centre[1]) ** 2
-                    + (x[:, :, box[2]] - centre[0]) ** 2
-                ) <= radius**2
+        paint_balls(
+            inside,
+            (np.asarray(centres, np.float64) - grid.origin_mm) / grid.spacing_mm,
+            np.asarray(radii, np.float64) / grid.spacing_mm,
+        )
 
 
 def voxels(points_mm: FloatArray, grid: Grid) -> NDArray[np.bool_]:
@@ -140,8 +136,7 @@ def grow(
         _paint(inside, part, mass)
         own = [surfaces[one.rest.key] for one in body.find(mass.bones) if one.rest.key in surfaces]
         if own:
-            shell = -signed_depth(voxels(np.concatenate(own), part), spacing) <= mass.shell_mm
-            inside |= shell
+            inside |= swell(voxels(np.concatenate(own), part), spacing, mass.shell_mm)
         if not inside.any():
             continue
         flesh = -signed_depth(inside, spacing)
