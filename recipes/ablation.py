@@ -1,15 +1,20 @@
-"""Compare designs of the default model at equal cost: each trains for the same time.
+"""Compare designs of the default model at equal cost.
 
-Usage: python recipes/ablation.py FOLDER RADIOGRAPHS [--minutes 4] [--only NAME ...]
+Usage: python recipes/ablation.py FOLDER RADIOGRAPHS [--steps 400] [--only NAME ...]
 
-Trains on simulations alone (those of ``default_model.py FOLDER ... simulate``), with a
-cosine schedule over the time, and scores on all real radiographs, at several sizes of the
-working image. Run it on a machine that does nothing else.
+Trains on simulations alone (those of ``default_model.py FOLDER ... simulate``), with a cosine
+schedule, and scores on all real radiographs, at several sizes of the working image. The design
+that ships takes so many steps, the others as many as take equally long; how long a step takes
+is measured side by side, so that it does not matter what else the machine does. FOLDER keeps
+the results: the same call goes on where it was interrupted, and prints the table.
 """
 
 import argparse
+import itertools
+import json
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +30,15 @@ from napari_xnet.training.trainer import Trainer
 
 SIMULATIONS = 1600
 SIZES_PX = (192, 256, 320, 448)
+TIMED_RADIOGRAPHS = 16
+TIMED_STEPS = 10
+REFERENCE = "as shipped"
 RATE = recipe.PRETRAINING["optimiser"]["learning_rate"]
 WARM_UP = 50
 WIDE = (32, 64, 128, 256)
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "as shipped": {},
+    REFERENCE: {},
     "polarity as is": {"preprocessing": {"polarity": "as is"}},
     "both polarities": {
         "preprocessing": {"polarity": "both"},
@@ -55,21 +63,58 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("radiographs", type=Path)
-    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     call = parser.parse_args()
 
+    results = call.folder / "ablation.json"
+    known = json.loads(results.read_text()) if results.exists() else {}
     pairs = recipe.simulated_pairs(call)[:SIMULATIONS]
-    print("| variant | steps | " + " | ".join(f"{size} px" for size in SIZES_PX) + " |")
-    print("|---|" + "---|" * (len(SIZES_PX) + 1), flush=True)
     for name in call.only:
-        model, steps = train(VARIANTS[name], pairs, call.minutes)
-        scores = [accuracy(model, call, size) for size in SIZES_PX]
-        print(f"| {name} | {steps} | {' | '.join(f'{one:.3f}' for one in scores)} |", flush=True)
+        if name not in known:
+            steps = round(call.steps * relative_speed(VARIANTS[name], VARIANTS[REFERENCE], pairs))
+            model = train(VARIANTS[name], pairs, steps)
+            known[name] = {"steps": steps, "parameters": model.network.count_params()}
+            known[name]["accuracy"] = [accuracy(model, call, size) for size in SIZES_PX]
+            results.write_text(json.dumps(known, indent=2))
+    print("| design | parameters | steps | " + " | ".join(f"{size} px" for size in SIZES_PX) + " |")
+    print("|---|---|---|" + "---|" * len(SIZES_PX))
+    for name, one in known.items():
+        scores = " | ".join(f"{score:.3f}" for score in one["accuracy"])
+        print(f"| {name} | {one['parameters']:,} | {one['steps']} | {scores} |")
 
 
-def train(changes: dict[str, Any], pairs: list[recipe.Pair], minutes: float) -> tuple[Model, int]:
-    """Train a variant from random weights for some time."""
+def train(changes: dict[str, Any], pairs: list[recipe.Pair], steps: int) -> Model:
+    """Train a variant from random weights, with a cosine schedule."""
+    one = trainer(changes, pairs)
+    for step, batch in enumerate(batches(one, steps)):
+        warm = min(1.0, (step + 1) / WARM_UP)
+        one.optimiser.learning_rate = RATE * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
+        one.learn(batch)
+    return Model(one.card, one.network)
+
+
+def relative_speed(
+    changes: dict[str, Any], reference: dict[str, Any], pairs: list[recipe.Pair]
+) -> float:
+    """How many steps a variant takes while a reference takes one; measured by turns."""
+    if changes == reference:
+        return 1.0
+    variants = [trainer(one, pairs[:TIMED_RADIOGRAPHS]) for one in (reference, changes)]
+    given = [batches(one, 1 + TIMED_STEPS) for one in variants]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(1 + TIMED_STEPS):
+        for one, source, times in zip(variants, given, seconds, strict=True):
+            start = time.perf_counter()
+            one.learn(next(source))
+            times.append(time.perf_counter() - start)
+    # The first step compiles.
+    before, after = (float(np.median(times[1:])) for times in seconds)
+    return before / after
+
+
+def trainer(changes: dict[str, Any], pairs: list[recipe.Pair]) -> Trainer:
+    """Prepare the training of a variant from random weights."""
     base = TrainingConfig.parse(
         recipe.PRETRAINING
         | {"epochs": 1, "optimiser": {"learning_rate": RATE, "schedule": "constant"}}
@@ -82,17 +127,12 @@ def train(changes: dict[str, Any], pairs: list[recipe.Pair], minutes: float) -> 
         architecture=config.architecture or Architecture(name="xnet"),
         preprocessing=config.preprocessing,
     )
-    trainer = Trainer(config, card, examples(card, pairs), None, fastest_precision())
-    start, step = time.monotonic(), 0
-    for batch in trainer.sampler.batches(epoch=1):
-        done = (time.monotonic() - start) / (60 * minutes)
-        if done >= 1:
-            break
-        warm = min(1.0, (step + 1) / WARM_UP)
-        trainer.optimiser.learning_rate = RATE * warm * 0.5 * (1 + math.cos(math.pi * done))
-        trainer.learn(batch)
-        step += 1
-    return Model(card, trainer.network), step
+    return Trainer(config, card, examples(card, pairs), None, fastest_precision())
+
+
+def batches(one: Trainer, count: int) -> Iterator[Any]:
+    """Draw some batches."""
+    return itertools.islice(one.sampler.batches(epoch=1), count)
 
 
 def examples(card: ModelCard, pairs: list[recipe.Pair]) -> list[Example]:
