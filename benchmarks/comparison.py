@@ -1,7 +1,7 @@
 """Compare XNet, U-Net, SegNet and methods without learning, by size of the training set.
 
 Usage: python benchmarks/comparison.py FOLDER [--radiographs DIR] [--sizes 5 15 50 105]
-           [--seeds 3] [--minutes 2] [--page PAGE]
+           [--seeds 3] [--steps 400] [--page PAGE]
 
 FOLDER keeps everything; the same call goes on where it was interrupted.
 
@@ -9,14 +9,17 @@ simulated  Training: radiographs simulated from the human skeleton. Test: 60 of 
            anatomy that no network has seen. The soft-tissue threshold is calibrated on 24 other
            human ones.
 real       With --radiographs (``X.tif``, ``X_labels.tif``, ``radiographs.csv``): four folds over
-           body parts; each is tested by networks that know neither the parts nor the patients.
-           The threshold comes from the other parts' tests.
+           body parts; each is tested by networks that know neither the parts nor the patients,
+           and have learned from all others (9 to 14). The threshold comes from the other parts'
+           tests.
 
 The networks have the width of the default model and see working images of 200 px, as in the
-XNet paper. Each trains from random weights for the same time (augmented, cosine schedule);
-*xnet, fine-tuned* goes on from the default model with the preset quick (with real ones it is
-left out: the default model has learned from them). The methods without learning are told which
-way round the radiograph is. Scored are working images. --page writes the result as Markdown.
+XNet paper. They train from random weights on patches of 128 px, augmented, with a cosine
+schedule: XNet takes --steps of 8 patches, the others as many as take equally long.
+*xnet, fine-tuned* goes on with the preset quick from `recipes/simulated`, which has learned
+from simulated radiographs of man and dog, and from no real one. The methods without learning are
+told which way round the radiograph is. Scored are working images. --page writes the result as
+Markdown.
 """
 
 import argparse
@@ -51,12 +54,17 @@ from napari_xnet.training.orientation import bone_is_dark
 from napari_xnet.training.pairs import Pair
 
 SIZE_PX = 200
+PATCH_PX, BATCH = 128, 8
 TRAINING, TESTS, CALIBRATING = 105, 60, 24
 FALSE_SHARE = 0.005
 FOLDS = 4
 SEEN = Preprocessing(size_px=SIZE_PX, polarity="bone bright")
 NETWORKS = ("xnet", "unet", "segnet")
 FINE_TUNED = "xnet, fine-tuned"
+BASE = Path(__file__).parents[1] / "recipes" / "simulated"
+FEW = 5
+ALL = 1000
+"""Size of a training set that has all there are."""
 SIMULATED, REAL = "simulated", "real"
 
 
@@ -85,7 +93,7 @@ def main() -> None:
     parser.add_argument("--radiographs", type=Path)
     parser.add_argument("--sizes", type=int, nargs="+", default=[5, 15, 50, TRAINING])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=2.0, help="of training, each")
+    parser.add_argument("--steps", type=int, default=400, help="of XNet's training")
     parser.add_argument("--page", type=Path)
     call = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -93,11 +101,9 @@ def main() -> None:
     os.environ["NAPARI_XNET_RUNS"] = str(call.folder / "runs")
     call.folder.mkdir(parents=True, exist_ok=True)
     results = call.folder / "results.jsonl"
-    known = (
-        [json.loads(line) for line in results.read_text().splitlines()]
-        if (results.exists())
-        else []
-    )
+    known = []
+    if results.exists():
+        known = [json.loads(line) for line in results.read_text().splitlines()]
     done = {tuple(row["key"]) for row in known}
     for row in rows(call, done):
         print(row["key"], f"accuracy {row['accuracy']:.3f}", flush=True)
@@ -105,7 +111,7 @@ def main() -> None:
         with results.open("a") as file:
             file.write(json.dumps(row) + "\n")
     if call.page:
-        write_page(call.page, known, call.minutes)
+        write_page(call.page, known)
 
 
 def rows(call: argparse.Namespace, done: set[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
@@ -122,11 +128,10 @@ def rows(call: argparse.Namespace, done: set[tuple[Any, ...]]) -> Iterator[dict[
         order = np.random.default_rng(seed).permutation(len(pool))
         for size in call.sizes:
             chosen = [pool[number] for number in order[:size]]
-            for name in (*NETWORKS, FINE_TUNED):
+            for name in NETWORKS:
                 if (key := (SIMULATED, name, size, seed)) not in done:
-                    model, seconds = learned(call, name, chosen, seed)
-                    found = judge(network(model), tests, others)
-                    yield {"key": key, "training_seconds": seconds, **cost(model), **found}
+                    model = learned(call, name, chosen, seed)
+                    yield {"key": key, **size_of(model), **judge(network(model), tests, others)}
     if call.radiographs:
         yield from real_rows(call, done)
 
@@ -141,21 +146,17 @@ def real_rows(call: argparse.Namespace, done: set[tuple[Any, ...]]) -> Iterator[
             yield {"key": key, **judge(without_learning(method), tests)}
     for seed in range(call.seeds):
         fold_of = folds({one.part for one in known}, seed)
-        for size in (size for size in call.sizes if size < len(known)):
-            for name in NETWORKS:
-                if (key := (REAL, name, size, seed)) in done:
-                    continue
-                models, seconds = [], 0.0
-                for fold in range(FOLDS):
-                    hidden = {one.series for one in known if fold_of[one.part] == fold}
-                    pool = [pairs[one.name] for one in known if one.series not in hidden]
-                    order = np.random.default_rng([seed, fold]).permutation(len(pool))
-                    chosen = [pool[number] for number in order[:size]]
-                    model, took = learned(call, name, chosen, seed)
-                    models.append(model)
-                    seconds += took / FOLDS
-                found = judge(by_group(models, fold_of), tests)
-                yield {"key": key, "training_seconds": seconds, **cost(models[0]), **found}
+        for name, size in (*((name, ALL) for name in (*NETWORKS, FINE_TUNED)), (FINE_TUNED, FEW)):
+            if (key := (REAL, name, size, seed)) in done:
+                continue
+            models = []
+            for fold in range(FOLDS):
+                hidden = {one.series for one in known if fold_of[one.part] == fold}
+                pool = [pairs[one.name] for one in known if one.series not in hidden]
+                order = np.random.default_rng([seed, fold]).permutation(len(pool))
+                chosen = [pool[number] for number in order[:size]]
+                models.append(learned(call, name, chosen, seed))
+            yield {"key": key, **size_of(models[0]), **judge(by_group(models, fold_of), tests)}
 
 
 def folds(parts: set[str], seed: int) -> dict[str, int]:
@@ -189,24 +190,38 @@ def as_test(pair: Pair) -> Test:
     return Test(pair.name, pair.group, working.unpadded, working.data, labels)
 
 
-def learned(
-    call: argparse.Namespace, name: str, pairs: list[Pair], seed: int
-) -> tuple[Model, float]:
-    """Train a network; return it, and the seconds that took."""
-    start = time.monotonic()
+def learned(call: argparse.Namespace, name: str, pairs: list[Pair], seed: int) -> Model:
+    """Train a network."""
     if name == FINE_TUNED:
-        images, labels = [one.image for one in pairs], [one.labels for one in pairs]
-        settings = {"seed": seed}
-        model = train(images, labels, config=settings, folder=call.folder / "runs", progress=False)
-    else:
-        changes = {
-            "seed": seed,
-            "architecture": {"name": name},
-            "preprocessing": SEEN.model_dump(),
-            "augmentation": TrainingConfig().augmentation.model_dump(),
-        }
-        model, _ = ablation.train(changes, pairs, call.minutes)
-    return model, time.monotonic() - start
+        return train(
+            [one.image for one in pairs],
+            [one.labels for one in pairs],
+            base=BASE,
+            config={"seed": seed},
+            folder=call.folder / "runs",
+            progress=False,
+        )
+    return ablation.train(design(name) | {"seed": seed}, pairs, steps_of(call, name, pairs))
+
+
+def design(name: str) -> dict[str, Any]:
+    """How a network is trained from random weights."""
+    return {
+        "architecture": {"name": name},
+        "preprocessing": SEEN.model_dump(),
+        "patch_px": PATCH_PX,
+        "sampling": {"batch": BATCH},
+        "augmentation": TrainingConfig().augmentation.model_dump(),
+    }
+
+
+def steps_of(call: argparse.Namespace, name: str, pairs: list[Pair]) -> int:
+    """How many steps cost as much as those of XNet, measured once."""
+    path = call.folder / f"speed-{name}.json"
+    if not path.exists():
+        speed = ablation.relative_speed(design(name), design(NETWORKS[0]), pairs)
+        path.write_text(json.dumps(speed))
+    return round(call.steps * float(json.loads(path.read_text())))
 
 
 def network(model: Model) -> Segment:
@@ -269,7 +284,7 @@ def judge(segment: Segment, tests: list[Test], others: list[Test] = ()) -> dict[
     return found | {"pure": pure.model_dump()}
 
 
-def cost(model: Model) -> dict[str, Any]:
+def size_of(model: Model) -> dict[str, Any]:
     """How many parameters a network has."""
     return {"parameters": int(model.network.count_params())}
 

@@ -28,7 +28,7 @@ Key = tuple[str, str, int]
 Row = dict[str, Any]
 
 
-def write_page(path: Path, rows: list[Row], minutes: float) -> None:
+def write_page(path: Path, rows: list[Row]) -> None:
     """Write tables and learning curves."""
     grouped: dict[Key, list[Row]] = defaultdict(list)
     for row in rows:
@@ -37,8 +37,8 @@ def write_page(path: Path, rows: list[Row], minutes: float) -> None:
     text = [
         "# XNet beside other methods",
         "Made by `python benchmarks/comparison.py FOLDER --radiographs DIR --page PAGE`, of which "
-        "the first lines say what is trained on what and tested on what. Each network trained "
-        f"for {minutes:g} minutes on 2 shared CPU cores. In brackets: where the mean lies in 95 % "
+        "the first lines say what is trained on what, for how long, and tested on what. "
+        "In brackets: where the mean lies in 95 % "
         "of all draws of as many images from the tests (bootstrap), seeds together. *False* is the "
         "share of what was taken for soft tissue that is none, *found* the share of soft tissue "
         "that was found: with the likeliest class, and with a threshold that was calibrated for "
