@@ -13,7 +13,7 @@ from napari_xnet.evaluation.examples import Example, keep_worst
 from napari_xnet.evaluation.purity import Calibration
 from napari_xnet.evaluation.scores import Evaluation
 from napari_xnet.inference import Options, segment
-from napari_xnet.io import read_labels
+from napari_xnet.io import read_labels, read_probabilities
 from napari_xnet.io.layerdata import layer_name
 from napari_xnet.io.pairing import LabelledSlice, PairedFiles, read_slices
 from napari_xnet.models import Model
@@ -78,6 +78,8 @@ def model_predictions(model: Model, options: Options, probabilities: bool = True
 def stored_predictions(folder: Path) -> Predict:
     """Read label files of the same names, as `napari-xnet segment` writes them.
 
+    Probabilities count, too, where they lie beside the labels.
+
     Raises
     ------
     ImageError
@@ -86,7 +88,25 @@ def stored_predictions(folder: Path) -> Predict:
     if not folder.is_dir():
         raise ImageError(f"There is no folder {folder}.")
     owners: dict[Path, Path] = {}
-    read = functools.lru_cache(maxsize=1)(read_labels)
+
+    @functools.lru_cache(maxsize=1)
+    def read(path: Path, pages: int) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        """Read all pages of labels, and of probabilities."""
+        labels = read_labels(path)
+        planes = labels.reshape(-1, *labels.shape[-2:])
+        if len(planes) != pages:
+            raise ImageError(f"{path} has {len(planes)} pages, its image has {pages}.")
+        beside = path.with_name(path.stem.removesuffix("_labels") + "_probabilities.tif")
+        if not beside.is_file():
+            return planes, None
+        probabilities = read_probabilities(beside)
+        probabilities = probabilities.reshape(len(probabilities), -1, *probabilities.shape[-2:])
+        if probabilities.shape[1:] != planes.shape:
+            raise ImageError(
+                f"{beside} is no probabilities of {path.name}: they differ in size. Segment anew, "
+                "or move it away."
+            )
+        return planes, probabilities
 
     def predict(files: PairedFiles, number: int, one: LabelledSlice) -> Predicted:
         path = _stored(folder, files)
@@ -97,11 +117,10 @@ def stored_predictions(folder: Path) -> Predict:
                 f"{path} would be the prediction of {owners[path]}, too: use sub-folders as those "
                 "of the images."
             )
-        labels = read(path)
-        planes = labels.reshape(-1, *labels.shape[-2:])
-        if len(planes) != one.pages:
-            raise ImageError(f"{path} has {len(planes)} pages, its image has {one.pages}.")
-        return Predicted(planes[number])
+        labels, probabilities = read(path, one.pages)
+        return Predicted(
+            labels[number], None if probabilities is None else probabilities[:, number]
+        )
 
     return predict
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xnet import tissue
 from napari_xnet.errors import ImageError
 from napari_xnet.io import dicom, picture, tiff
 from napari_xnet.io.calibration import pixel_size_mm
@@ -139,3 +140,30 @@ def read_labels(path: str | os.PathLike[str], convention: str = "tissue") -> NDA
         return convert(data[0] if isinstance(data, list) else data, convention)
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
+
+
+def read_probabilities(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    """Class probabilities of a file that `write_probabilities` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    ndarray of float32, shape (3, Y, X) or (3, N, Y, X)
+        In the order of `tissue.CLASSES`.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read or holds something else.
+    """
+    planes = [np.asarray(data) for data, _, _ in read(path)]
+    classes = len(tissue.CLASSES)
+    if len(planes) != classes or any(one.dtype != np.float32 for one in planes):
+        raise ImageError(
+            f"{Path(path).name} holds no probabilities of {classes} classes: write them with "
+            "napari-xnet segment --probabilities."
+        )
+    return np.stack(planes)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,19 @@ def test_finished_labels_are_evaluated_without_a_model(run, data, mine):
     values = [json.loads(Path(f"{one}/report.json").read_text()) for one in ("finished", "fresh")]
     assert values[0]["confusion_matrix"] == values[1]["confusion_matrix"]
     assert values[0]["auc"] is None
+
+    # With probabilities beside the labels, the curves are those of the model.
+    again = ("segment", "images/*.tif", "-o", "found", "--model", mine, "--probabilities")
+    assert run(*again)[0] == 0
+    assert run(*CALL, "--predictions", "found", "-o", "finished")[0] == 0
+    values[0] = json.loads(Path("finished/report.json").read_text())
+    for key in ("auc", "expected_calibration_error"):
+        assert values[0][key] == pytest.approx(values[1][key], abs=1e-6)
+    shutil.copy("found/one_labels.tif", "found/one_probabilities.tif")
+    code, _, err = run(*CALL, "--predictions", "found")
+    assert code == 1
+    assert "one_probabilities.tif holds no probabilities of 3 classes" in err
+    Path("found/one_probabilities.tif").unlink()
 
     code, _, err = run(*CALL, "--predictions", "labels")
     assert code == 1
