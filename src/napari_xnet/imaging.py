@@ -6,7 +6,7 @@ The way back follows the edges of the radiograph itself. Both directions work
 on strips of rows, so that a radiograph larger than memory passes through.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -248,7 +248,8 @@ class EdgeAwareUpsampling:
     In a window around each working pixel the probabilities are fitted as a
     linear function of the intensity; the coefficients are interpolated and
     applied to the radiograph itself, whose edges the result inherits: the
-    fast guided filter [1]_.
+    fast guided filter [1]_. Its grain is averaged first over squares of the
+    size of a working pixel, from which the fit had its intensities.
 
     Parameters
     ----------
@@ -264,6 +265,7 @@ class EdgeAwareUpsampling:
 
     def __init__(self, probabilities: ArrayLike, working: WorkingImage) -> None:
         self._working = working
+        self._grain_px = 2 * round((1 / working.scale - 1) / 2) + 1 if working.scale < 1 else 1
         height, width = working.content
         guide = working.data[:height, :width]
         # The last class is what the others leave: one fit less.
@@ -301,11 +303,12 @@ class EdgeAwareUpsampling:
         probabilities : ndarray of float32, shape (classes, rows, X)
             Between 0 and 1; they sum to 1 over the classes.
         """
-        for start, values in _Rows(image):
-            rows = slice(start, start + len(values))
-            guide = self._working.standardise(values)
+        radiograph = _Rows(image)
+        standard = (self._working.standardise(values) for _, values in radiograph)
+        for start, guide in _averaged(standard, self._grain_px, radiograph.shape[0]):
+            rows = slice(start, start + len(guide))
             slope, offset = (
-                (self._down[rows] @ plane).reshape(len(values), -1, guide.shape[1])
+                (self._down[rows] @ plane).reshape(len(guide), -1, guide.shape[1])
                 for plane in self._coefficients
             )
             fitted = np.clip(slope * guide[:, np.newaxis] + offset, 0, 1)
@@ -313,6 +316,31 @@ class EdgeAwareUpsampling:
             result = np.concatenate([fitted, rest], axis=1)
             result /= result.sum(axis=1, keepdims=True)
             yield rows, result.transpose(1, 0, 2)
+
+
+def _averaged(
+    strips: Iterable[NDArray[np.float32]], side: int, height: int
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Average over squares of odd sides; where strips end does not show.
+
+    Yields
+    ------
+    start : int
+        First row of the result.
+    values : ndarray of float32, shape (rows, X)
+    """
+    halo = side // 2
+    buffer, first, read, done = None, 0, 0, 0
+    for strip in strips:
+        buffer = strip if buffer is None else np.concatenate([buffer, strip])
+        read += len(strip)
+        ready = height if read == height else read - halo
+        if ready > done:
+            averaged = uniform_filter(buffer, side, mode="nearest") if halo else buffer
+            yield done, averaged[done - first : ready - first]
+            done = ready
+            kept = max(done - halo, first)
+            buffer, first = buffer[kept - first :], kept
 
 
 def as_array(image: ArrayLike) -> Any:
