@@ -1,5 +1,6 @@
 """*Simulate radiographs* in a real window."""
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -66,7 +67,21 @@ def test_ct_that_is_open_is_chosen_and_projected(viewer, dock, wait_until, notif
     layer.data = hu + 2000
     finish(dock, wait_until)
     assert "does not hold Hounsfield units" in notifications[-1]
-    assert dock.status == "Nothing was made."
+    assert dock.status.startswith("Nothing was made. arm does not hold Hounsfield units")
+
+
+def test_nifti_file_is_opened_and_projected(viewer, dock, wait_until, tmp_path):
+    _, y, x = np.mgrid[:40, :40, :40] - 19.5
+    hu = np.where(np.hypot(y, x) < 15, 40, -1000).astype(np.int16)
+    hu[np.hypot(y, x) < 5] = 1200
+    image = nibabel.Nifti1Image(hu.transpose(2, 1, 0), np.diag([1.5, 1.5, 2.0, 1.0]))
+    nibabel.save(image, tmp_path / "arm.nii.gz")
+    (layer,) = viewer.open(tmp_path / "arm.nii.gz", plugin="napari-xnet")
+    assert layer.scale == pytest.approx((2.0, 1.5, 1.5))
+    assert dock["anatomy"].value is layer
+    dock["count"].value, dock["size_px"].value = 1, 96
+    finish(dock, wait_until)
+    assert {2, 3} <= set(np.unique(viewer.layers["arm 1_labels"].data))
 
 
 def test_cancel_adds_nothing(viewer, dock, wait_until):

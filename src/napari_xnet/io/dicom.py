@@ -79,6 +79,19 @@ def has_dicom_magic(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def dicom_modality(path: str | os.PathLike[str]) -> str:
+    """What a DICOM file says it was taken with, such as ``"CT"``; empty if it does not say.
+
+    Also empty if pydicom is missing, or the file cannot be read.
+    """
+    try:
+        head = _pydicom().dcmread(path, stop_before_pixels=True, specific_tags=["Modality"])
+        return str(head.get("Modality", ""))
+    # pydicom raises nearly every kind of error on damaged files.
+    except Exception:
+        return ""
+
+
 def read_dicom(path: str | os.PathLike[str]) -> list[LayerData]:
     """Layer of a DICOM radiograph.
 
@@ -180,9 +193,10 @@ def _check(dataset: Any, path: Path) -> None:
     """Refuse what is no radiograph, and sizes that the file cannot hold."""
     modality = str(dataset.get("Modality", "")) or "unknown"
     if modality not in _MODALITIES:
+        hint = " Of a CT, open the folder of the series." if modality == "CT" else ""
         raise ImageError(
             f"{path.name}: the modality is {modality}, but only radiographs (CR, DX, RF) "
-            "can be opened."
+            f"can be opened.{hint}"
         )
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise ImageError(f"{path.name}: this DICOM file holds no image.")

@@ -58,7 +58,13 @@ class SimulateWidget(Container[Any]):
         )
         self._count = SpinBox(name="count", label="Number", value=4, min=1, max=_MOST)
         self._size_px = SpinBox(
-            name="size_px", label="Size (px)", value=600, min=64, max=4000, step=50
+            name="size_px",
+            label="Long side (px)",
+            value=600,
+            min=64,
+            max=4000,
+            step=50,
+            tooltip="Of the radiographs.",
         )
         self._seed = SpinBox(
             name="seed",
@@ -147,8 +153,14 @@ class SimulateWidget(Container[Any]):
             self._add(len(made))
             return
         self._refresh()
-        cancelled = isinstance(error, Cancelled)
-        self._status.value = "Cancelled: no layer was added." if cancelled else "Nothing was made."
+        match error:
+            case Cancelled():
+                self._status.value = "Cancelled: no layer was added."
+            case XNetError():
+                # A notification shows but its beginning.
+                self._status.value = f"Nothing was made. {error}"
+            case _:
+                self._status.value = "Nothing was made."
         show_failure(error, "There is not enough memory for this: make fewer or smaller ones.")
 
     def _add(self, count: int, added: int = 0) -> None:

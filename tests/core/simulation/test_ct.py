@@ -8,6 +8,7 @@ import tifffile
 
 from napari_xnet.errors import ImageError
 from napari_xnet.simulation import ct
+from napari_xnet.simulation.ct import layer as ct_layer
 from napari_xnet.simulation.radiograph import label_map
 from napari_xnet.simulation.scenery import plain_scenery
 
@@ -244,3 +245,31 @@ def test_dicom_with_missing_slices(tmp_path):
     write_series(tmp_path, phantom(), [*range(10), *range(14, 40)])
     with pytest.raises(ImageError, match="missing"):
         ct.read_ct(tmp_path)
+
+
+def test_ct_as_a_layer(tmp_path):
+    hu, series = phantom(), tmp_path / "series.1"
+    series.mkdir()
+    write_series(series, hu, range(40))
+    image = nibabel.Nifti1Image(
+        hu.transpose(2, 1, 0), np.diag([-SPACING[2], -SPACING[1], SPACING[0], 1.0])
+    )
+    nibabel.save(image, tmp_path / "Leg.v2.nii.gz")
+    for path, name in ((series, "series.1"), (tmp_path / "Leg.v2.nii.gz", "Leg.v2")):
+        ((data, meta, kind),) = ct_layer.get_reader(str(path))(str(path))
+        np.testing.assert_array_equal(data, hu)
+        assert (kind, meta["name"], meta["units"]) == ("image", name, ("mm",) * 3)
+        assert meta["scale"] == pytest.approx(SPACING)
+
+
+def test_other_folders_and_files_are_left_to_others(tmp_path):
+    (tmp_path / "notes.txt").write_text("no CT")
+    assert ct_layer.get_reader(str(tmp_path)) is None
+    assert ct_layer.get_reader(str(tmp_path / "notes.txt")) is None
+    write_series(tmp_path, phantom(), [0])
+    assert ct_layer.get_reader([str(tmp_path)])
+    radiograph = tmp_path / "0.dcm"
+    head = pydicom.dcmread(radiograph)
+    head.Modality = "DX"
+    head.save_as(radiograph)
+    assert ct_layer.get_reader(str(tmp_path)) is None
