@@ -80,7 +80,7 @@ def has_dicom_magic(path: str | os.PathLike[str]) -> bool:
 
 
 def dicom_modality(path: str | os.PathLike[str]) -> str:
-    """What a DICOM file says it was taken with, such as ``"CT"``; empty if it does not say.
+    """Find out what a DICOM file was taken with, such as ``"CT"``; empty if it does not say.
 
     Also empty if pydicom is missing, or the file cannot be read.
     """
