@@ -34,7 +34,7 @@ def test_region_becomes_labelled_radiographs(viewer, dock, wait_until):
         assert is_tissue(labels)
         np.testing.assert_array_equal(image.scale, labels.scale)
     assert [layer.visible for layer in viewer.layers] == [False, False, True, True]
-    assert dock.status == "Made 2 radiographs with their labels."
+    assert dock.status.startswith("Made 2 radiographs with their labels.")
 
     kept = [layer.data for layer in viewer.layers]
     finish(dock, wait_until)
@@ -82,6 +82,7 @@ def test_nifti_file_is_opened_and_projected(viewer, dock, wait_until, tmp_path):
     dock["count"].value, dock["size_px"].value = 1, 96
     finish(dock, wait_until)
     assert {2, 3} <= set(np.unique(viewer.layers["arm 1_labels"].data))
+    assert not layer.visible  # it would lie across the radiograph
 
 
 def test_cancel_adds_nothing(viewer, dock, wait_until):

@@ -27,7 +27,7 @@ from napari_xnet.widgets.evaluate_job import (
     summary_table,
 )
 from napari_xnet.widgets.model_events import model_events
-from napari_xnet.widgets.parts import give_room, row, text_line
+from napari_xnet.widgets.parts import give_room, lay_out, row, text_line
 from napari_xnet.widgets.plots import warm_up_plots
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.roc_plot import RocPlot
@@ -121,6 +121,7 @@ class EvaluateWidget(QScrollArea):
         self._refresh()
         warm_up_labels()
         warm_up_plots()
+        lay_out(self._form)
         give_room(self)
 
     def run(self) -> None:
@@ -241,13 +242,18 @@ class EvaluateWidget(QScrollArea):
         self._save_button.enabled = True
         self._table.setText(summary_table(result.report.values))
         self._plot.show_scores(result.report.scores)
+        for layer in self._reference_layers():
+            layer.visible = False  # errors would not be seen among labels of the same colours
         with no_garbage_collection():
             for layer, wrong in zip(references, result.errors, strict=True):
                 self._show_errors(layer, wrong)
         seen = result.report.about.get("radiographs")
         self._status.value = (
             f"Segmented {seen} with the likeliest class everywhere. " if seen else ""
-        ) + "Errors are shown in the colour of what was wrongly predicted."
+        ) + (
+            "Errors are shown in the colour of what was wrongly predicted; labels are hidden "
+            "meanwhile: the eyes in the layer list show them."
+        )
 
     def _show_errors(self, reference: Labels, wrong: dict[layers.Index, Any]) -> None:
         if reference not in self._viewer.layers:

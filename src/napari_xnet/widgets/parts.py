@@ -5,10 +5,12 @@ from typing import Any
 
 from magicgui.widgets import Container, Label, PushButton
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QDockWidget, QLabel, QMainWindow, QSizePolicy, QWidget
 
 _OURS = "napari_xnet"
 _LAID_OUT_MS = 50
+_SHORTEST_NAME = 12
+"""Letters of a choice that can be seen in any case."""
 
 
 class Lifetime:
@@ -73,6 +75,28 @@ class Fold(PushButton):
 
     def _write(self) -> None:
         self.text = f"{'▾' if self.value else '▸'}  {self._title}{self._note}"
+
+
+def lay_out(form: Container[Any]) -> None:
+    """Align the fields of a form, and let long names of layers ask for no wider dock."""
+    for box in form.native.findChildren(QComboBox):
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(_SHORTEST_NAME)
+    life = Lifetime(form.native)
+    # How wide a text is, is known once napari has styled the dock.
+    QTimer.singleShot(0, lambda: None if life.ended else _align(form))
+
+
+def _align(form: Container[Any]) -> None:
+    labels = []
+    for field in form:
+        parts = field.native.parentWidget().layout()
+        label = parts.itemAt(0).widget() if parts and parts.count() else None
+        if isinstance(label, QLabel) and label is not field.native:
+            labels.append(label)
+    widest = max((label.sizeHint().width() for label in labels), default=0)
+    for label in labels:
+        label.setMinimumWidth(widest)
 
 
 def text_line(name: str) -> Label:

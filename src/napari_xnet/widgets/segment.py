@@ -26,7 +26,7 @@ from napari_xnet.io.labels import write_labels_layer
 from napari_xnet.models import DEFAULT, POLARITIES, find_model, list_models, show_model
 from napari_xnet.widgets import layers, memory, painted, segment_job
 from napari_xnet.widgets.model_events import model_events
-from napari_xnet.widgets.parts import give_room, row, text_line
+from napari_xnet.widgets.parts import give_room, lay_out, row, text_line
 from napari_xnet.widgets.postprocessing_form import PostProcessingForm
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.relabelling import Relabelling, fitting
@@ -149,6 +149,7 @@ class SegmentWidget(Container[Any]):
         self._on_layer_selected()
         self._refresh()
         self._warm_up()
+        lay_out(self)
         give_room(self.native)
 
     def run(self) -> None:

@@ -18,7 +18,7 @@ from napari_xnet.errors import Cancelled, ImageError, XNetError
 from napari_xnet.io.calibration import mm_per_unit
 from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.widgets import painted
-from napari_xnet.widgets.parts import give_room, row, text_line
+from napari_xnet.widgets.parts import give_room, lay_out, row, text_line
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.task import Task, show_failure, show_share
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
@@ -95,6 +95,7 @@ class SimulateWidget(Container[Any]):
         self._viewer.layers.events.removed.connect(self._on_layers_changed)
         self._viewer.layers.events.renamed.connect(self._on_layers_changed)
         self._propose()
+        lay_out(self)
         give_room(self.native)
         warm_up_labels()
         worker = _list_regions()
@@ -169,7 +170,9 @@ class SimulateWidget(Container[Any]):
             return
         if not self._to_add:
             self._refresh()
-            self._status.value = f"Made {added} radiographs with their labels."
+            self._status.value = f"Made {added} radiographs with their labels." + (
+                " The eyes in the layer list show those that are hidden." if added > 1 else ""
+            )
             return
         one = self._to_add.pop(0)
         last = not self._to_add
@@ -183,7 +186,13 @@ class SimulateWidget(Container[Any]):
             )
         painted.mark_painting(labels, image)
         if last:
-            self._viewer.reset_view()
+            # The CT would lie across the radiographs.
+            for layer in self._viewer.layers:
+                if layer in self._volumes():
+                    layer.visible = False
+            # napari cannot fit the view to a layer that has fewer dimensions than another.
+            flat = self._viewer.dims.ndim == image.ndim
+            self._viewer.reset_view(layers=[image] if flat else None)
         self._show_progress(Progress("Adding layers…", added + 1, count))
         QTimer.singleShot(_POLL_MS, functools.partial(self._add, count, added + 1))
 
