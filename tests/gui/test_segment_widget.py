@@ -269,6 +269,10 @@ def test_save_button_writes_the_labels(viewer, dock, segment, notifications, mon
     dock.click("save")
     assert asked == ["hand_labels.tif"]
     assert dock.status == f"Saved {tmp_path / 'mine.tif'}."
+    before = (tmp_path / "mine.tif").read_bytes()
+    dock.click("save")
+    assert notifications[-1].startswith("mine.tif is there already: choose another name")
+    assert (tmp_path / "mine.tif").read_bytes() == before
     with tifffile.TiffFile(tmp_path / "mine.tif") as tif:
         np.testing.assert_array_equal(tif.asarray(), viewer.layers["hand_labels"].data)
         assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.PALETTE
@@ -417,9 +421,10 @@ def test_the_rates_to_expect_are_those_of_the_card(viewer, calibrated, dock):
     assert dock["smallest_region"].value == 0
     dock["use_threshold"].value = True
     assert threshold_at(dock["purity"].value) == pytest.approx(0.9, abs=0.01)
-    assert "50\N{NO-BREAK SPACE}% of soft tissue found" in dock["expected"].value
-    assert "0.0\N{NO-BREAK SPACE}% of it false" in dock["expected"].value
+    assert "50\N{NO-BREAK SPACE}% of the soft tissue is found" in dock["expected"].value
+    assert "of what is labelled so, 0.0\N{NO-BREAK SPACE}% is none" in dock["expected"].value
     assert dock["expected"].tooltip == "Measured on four images."
+    assert threshold_at(dock["purity"].max) == pytest.approx(0.9, abs=0.01)  # none is purer
     # What the calibration was made with is done, is seen, and can be left out.
     assert dock["smallest_region"].value == 5
     assert "other settings" not in dock["expected"].value
@@ -434,7 +439,7 @@ def test_the_rates_to_expect_are_those_of_the_card(viewer, calibrated, dock):
     dock["use_threshold"].value = True
     dock["group"].value = "hip"
     assert threshold_at(dock["purity"].value) == pytest.approx(0.5, abs=0.03)
-    assert "90\N{NO-BREAK SPACE}% of soft tissue found" in dock["expected"].value
+    assert "90\N{NO-BREAK SPACE}% of the soft tissue is found" in dock["expected"].value
 
 
 @pytest.mark.slow

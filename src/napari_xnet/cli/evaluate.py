@@ -141,6 +141,11 @@ def _evaluate(call: argparse.Namespace) -> int:
     if found.failures:
         say(f"napari-xnet: {len(found.failures)} of {len(pairs)} images failed.")
     if not found.scores.images:
+        if not found.failures:
+            say(
+                f"napari-xnet: Nothing is annotated in the labels in {call.labels}: all are 0. "
+                "There is nothing to compare with."
+            )
         return SOME_FAILED
     report = Report(found.scores, about, found.worst, learned)
     print(report)
@@ -165,17 +170,20 @@ def _only_smallest_region(options: "Options") -> dict[str, Any]:
 
 
 def _write_calibration(call: argparse.Namespace, calibration: "Calibration") -> None:
+    from napari_xnet.evaluation.purity import FEWEST
+
     soft_tissue = calibration.result(call.calibrate, data=call.images.resolve().name)
     card = models.show_model(call.model).model_copy(update={"soft_tissue": soft_tissue})
     models.write_card(call.model, card)
     for name, curve in {"all images": soft_tissue.curve, **soft_tissue.groups}.items():
         chosen = curve.nearest(call.calibrate)
-        reached = "reached with" if curve.purest(call.calibrate) else "not reached; the purest is"
+        kept = "kept" if curve.purest(call.calibrate) else "not kept by all that are higher"
         print(
-            f"{name}: {call.calibrate:.2%} false soft tissue {reached} threshold "
-            f"{chosen.threshold:g}: {chosen.false_share:.2%} false, "
-            f"{chosen.true_positive_rate:.1%} found"
+            f"{name}: threshold {chosen.threshold:g}: {chosen.false_share:.2%} false soft tissue, "
+            f"{chosen.true_positive_rate:.1%} found (at most {call.calibrate:.2%} is {kept})"
         )
+    if few := calibration.small_groups():
+        say(f"Fewer than {FEWEST} images, so no threshold of their own: {', '.join(few)}.")
     say(
         f'Written into the card of "{call.model}": napari-xnet segment IMAGE... -o DIR --model '
         f"{shlex.quote(str(call.model))} --soft-tissue-threshold {postprocessing.CALIBRATED}"

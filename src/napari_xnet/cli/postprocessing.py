@@ -118,13 +118,13 @@ def add_polarity_to(command: argparse.ArgumentParser) -> None:
 
 
 def probability(text: str) -> float:
-    """Read a number from 0 to 1."""
+    """Read a probability, or a share, from 0 to 1."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a probability: give 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1 (0.005 is 0.5 %)")
     return value
 
 

@@ -65,6 +65,8 @@ def _segment(call: argparse.Namespace) -> int:
     for number, path in enumerate(paths, start=1):
         say(f"[{number}/{len(paths)}] {path}")
         try:
+            if path.is_dir():
+                raise XNetError(f"is a folder: give its images, such as {path / '*.tif'}")
             written = segment_file(
                 path,
                 call.output,

@@ -14,9 +14,11 @@ def say(text: str) -> None:
 
 def failure(path: Path, why: str) -> str:
     """Say once which file failed, and why."""
-    return (
-        f"napari-xnet: {path}: {why.removeprefix(str(path)).removeprefix(path.name).lstrip(': ')}"
-    )
+    for name in (str(path), path.name):
+        # But not where it is one of two that do not fit together.
+        if why.startswith((f"{name}: ", f"{name} cannot ")):
+            why = why.removeprefix(name).lstrip(": ")
+    return f"napari-xnet: {path}: {why}"
 
 
 def first_line(error: Exception) -> str:

@@ -147,7 +147,6 @@ class Calibration:
         ImageError
             See `curve`.
         """
-        number = Counter(one.group for one in self._images if one.group and one.has_soft_tissue)
         return SoftTissue(
             data=data,
             false_share=false_share,
@@ -155,10 +154,18 @@ class Calibration:
             curve=self.curve(),
             groups={
                 group: self.curve([group])
-                for group, count in sorted(number.items())
+                for group, count in sorted(self._sizes().items())
                 if count >= FEWEST
             },
         )
+
+    def small_groups(self) -> list[str]:
+        """Return the groups with fewer than `FEWEST` images, which get no curve of their own."""
+        return [group for group, count in sorted(self._sizes().items()) if count < FEWEST]
+
+    def _sizes(self) -> "Counter[str]":
+        """Count the images with soft tissue of each group."""
+        return Counter(one.group for one in self._images if one.group and one.has_soft_tissue)
 
 
 def _purity(threshold: float, counts: confusion.Counts) -> Purity:

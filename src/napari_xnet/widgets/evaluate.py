@@ -37,7 +37,7 @@ from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
 if TYPE_CHECKING:
     import napari
 
-_NO_LABELS = "No reference: paint labels (Train XNet > New labels), or open a file of labels."
+_NO_LABELS = "No reference: paint labels (Train XNet > New labels layer), or open a file of labels."
 
 _ERRORS = {tissue.UNLABELLED: "no error"} | {
     one.value: f"false {one.name}" for one in tissue.CLASSES

@@ -1,5 +1,6 @@
 """Layers of napari as arrays, and arrays as layers."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,14 @@ def folder_of(layer: Layer) -> Path:
     """Folder of the file that a layer was read from, for dialogs; the current one if none was."""
     path = layer.source.path
     return Path(path).parent if path else Path()
+
+
+def free_path(layer: Layer, folder: Path) -> Path:
+    """Name a TIFF file for a layer: that which it was read from, or one that does not exist."""
+    names = (layer.name, *(f"{layer.name}_{number}" for number in itertools.count(2)))
+    paths = (folder / f"{name}.tif" for name in names)
+    source = Path(layer.source.path) if layer.source.path else None
+    return next(path for path in paths if path == source or not path.exists())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from magicgui.widgets import CheckBox, ComboBox, Label, Slider, SpinBox
 from psygnal import Signal
 
 from napari_xnet.inference.postprocess import SIZE_UNITS
-from napari_xnet.models import SoftTissue
+from napari_xnet.models import PurityCurve, SoftTissue
 from napari_xnet.widgets.parts import Fold, row, text_line
 
 _LOGITS = (-2.0, 9.0)
@@ -37,8 +37,8 @@ class PostProcessingForm:
         self._on = CheckBox(
             name="use_threshold",
             label=" ",
-            tooltip="On: soft tissue only where its probability is above a threshold. "
-            "Off: the likeliest class everywhere.",
+            tooltip="On: soft tissue only where its probability is above a threshold; the rest "
+            "becomes the likelier of open beam and bone. Off: the likeliest class everywhere.",
         )
         self._slider = Slider(
             name="purity",
@@ -158,8 +158,22 @@ class PostProcessingForm:
     def _propose(self) -> None:
         if self._known:
             group = "" if self._group.value in (_ANY, None) else self._group.value
-            self._slider.value = _position(self._known.threshold(group))
+            threshold = self._known.threshold(group)
+            # Farther to the right soft tissue would be lost, but be no purer.
+            purest = self._curve(self._known).nearest(0.0).threshold
+            self._limit(max(_position(purest), _position(threshold)))
+            self._slider.value = _position(threshold)
+        else:
+            self._limit(_STEPS)
         self._on_changed()
+
+    def _limit(self, highest: int) -> None:
+        self._slider.value = min(self._slider.value, highest)
+        self._slider.max = max(highest, 1)
+
+    def _curve(self, known: SoftTissue) -> PurityCurve:
+        """Return the curve of the chosen body part."""
+        return known.groups.get(self._group.value, known.curve)
 
     def _on_changed(self) -> None:
         self._show()
@@ -174,15 +188,13 @@ class PostProcessingForm:
             return
         text = f"Threshold {self._threshold:.4g}."
         if self._known:
-            group = self._group.value
-            curve = self._known.groups.get(group, self._known.curve)
-            rates = curve.at(self._threshold)
-            text += (
-                f" Expected: {_percent(rates.true_positive_rate, 0)} of soft tissue found, "
-                f"{_percent(rates.false_share, 1)} of it false."
+            rates = self._curve(self._known).at(self._threshold)
+            text = (
+                f"Expected: {_percent(rates.true_positive_rate, 0)} of the soft tissue is found; "
+                f"of what is labelled so, {_percent(rates.false_share, 1)} is none. {text}"
             )
             if not self._as_calibrated():
-                text += " (Measured with other settings.)"
+                text += " (Measured with other settings of Detail or Clean-up.)"
             self._expected.tooltip = f"Measured on {self._known.data}." if self._known.data else ""
         else:
             text += " This model was not calibrated: napari-xnet evaluate --calibrate."

@@ -178,13 +178,23 @@ class SegmentWidget(Container[Any]):
         if layer is None:
             show_info("There is no Labels layer to save: press Segment first.")
             return
-        place = layers.folder_of(self._image.value or layer) / f"{layer.name}.tif"
+        place = layers.free_path(layer, layers.folder_of(self._image.value or layer))
         path, _ = QFileDialog.getSaveFileName(
             self.native, "Save labels", str(place), "TIFF (*.tif *.tiff)"
         )
         if path:
+            whole = Path(path)
+            if whole.suffix.lower() not in (".tif", ".tiff"):
+                # Of this file the dialog has not asked.
+                whole = whole.with_name(f"{whole.name}.tif")
+                if whole.exists():
+                    show_error(
+                        f"{whole.name} is there already: choose another name, or give it with "
+                        ".tif to replace it."
+                    )
+                    return
             try:
-                (path,) = write_labels_layer(path, layer.data, layer.as_layer_data_tuple()[1])
+                (path,) = write_labels_layer(str(whole), layer.data, layer.as_layer_data_tuple()[1])
             except XNetError as error:
                 show_error(str(error))
             else:

@@ -230,15 +230,15 @@ def test_results_of_an_earlier_run_are_replaced(run, small, radiograph):
         (["segment", "one.tif", "-o", "one.tif/out"], "cannot be made"),
         (
             ["segment", "one.tif", "-o", "out", "--soft-tissue-threshold", "1.5"],
-            "1.5 is not a probability: give 0 to 1",
+            "1.5 is not a number from 0 to 1",
         ),
         (
             ["segment", "one.tif", "-o", "out", "--soft-tissue-threshold", "nan"],
-            "nan is not a probability: give 0 to 1",
+            "nan is not a number from 0 to 1",
         ),
         (
             ["segment", "one.tif", "-o", "out", "--soft-tissue-threshold", "much"],
-            "much is not a probability: give 0 to 1",
+            "much is not a number from 0 to 1",
         ),
         (["models"], "ACTION"),
         (["models", "show", "nobody"], 'There is no model "nobody"'),

@@ -128,7 +128,7 @@ def test_calibration_goes_into_the_card_and_is_used(run, data, mine):
     known = show_model(mine).soft_tissue
     assert (known.false_share, known.smallest_region, known.curve.images) == (0.6, 2, 2)
     assert known.data == "images"
-    assert "all images: 60.00% false soft tissue" in out[-1]
+    assert "at most 60.00% is not kept by all that are higher" in out[-1]
     assert "--soft-tissue-threshold calibrated" in err
 
     call = ("segment", "images/one.tif", "--model", mine)
@@ -192,7 +192,7 @@ def test_a_learning_curve_is_shown_if_a_run_is_given(run, data, mine):
     [
         (["--model", "nothing"], 'There is no model "nothing"'),
         (["--calibrate", "0.01"], 'The model "default" belongs to the package'),
-        (["--calibrate", "2"], "2 is not a probability"),
+        (["--calibrate", "2"], "2 is not a number from 0 to 1"),
         (["--predictions", "nowhere"], "There is no folder nowhere"),
         (["--predictions", "labels", "--calibrate", "0.1"], "--calibrate needs a model"),
         (["--smallest-region", "-1"], "-1 is not a size"),
@@ -209,3 +209,12 @@ def test_a_wrong_call_is_refused_in_one_line(run, data, more, message):
     code, out, err = run(*CALL, *more)
     assert (code, out) == (2, [])
     assert message in err
+
+
+def test_labels_without_any_annotation_are_said_to_be_empty(run, data, mine):
+    for path in Path("labels").iterdir():
+        tifffile.imwrite(path, np.zeros_like(tifffile.imread(path)))
+    code, _, err = run(*CALL, "--model", mine, "-o", "report")
+    assert code == 1
+    assert "Nothing is annotated in the labels in labels" in err
+    assert not Path("report/report.json").exists()

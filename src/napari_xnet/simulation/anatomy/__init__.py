@@ -1,5 +1,6 @@
 """All parts of bodies that can be simulated, by name, whatever the anatomy comes from."""
 
+import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -42,7 +43,9 @@ def check_regions(names: Iterable[str], visible_human: Folder | None = None) -> 
     known = _MAKERS if visible_human is None else visible.REGIONS
     for name in names:
         if name not in known:
-            raise XNetError(f'There is no region "{name}". Known are: {", ".join(known)}.')
+            near = difflib.get_close_matches(name.lower(), known, 1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            raise XNetError(f'There is no region "{name}".{hint} Known are: {", ".join(known)}.')
     if visible_human is not None:
         visible.sexes(visible_human)
 
