@@ -34,7 +34,8 @@ def folder_of(layer: Layer) -> Path:
 
 def free_path(layer: Layer, folder: Path) -> Path:
     """Name a TIFF file for a layer: that which it was read from, or one that does not exist."""
-    names = (layer.name, *(f"{layer.name}_{number}" for number in itertools.count(2)))
+    more = (f"{layer.name}_{number}" for number in itertools.count(2))
+    names = itertools.chain([layer.name], more)
     paths = (folder / f"{name}.tif" for name in names)
     source = Path(layer.source.path) if layer.source.path else None
     return next(path for path in paths if path == source or not path.exists())
