@@ -21,7 +21,7 @@ from napari_xnet.errors import ImageError
 
 Float = NDArray[np.floating[Any]]
 
-STRIP_PX = 2**22
+STRIP_PX = 2**20
 """Pixels of the radiograph that are in memory at once."""
 
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)
@@ -307,8 +307,11 @@ class EdgeAwareUpsampling:
         standard = (self._working.standardise(values) for _, values in radiograph)
         for start, guide in _averaged(standard, self._grain_px, radiograph.shape[0]):
             rows = slice(start, start + len(guide))
+            down = self._down[rows]
+            # Of the planes only what this strip needs: SciPy copies what it multiplies.
+            near = slice(down.indices.min(), down.indices.max() + 1)
             slope, offset = (
-                (self._down[rows] @ plane).reshape(len(guide), -1, guide.shape[1])
+                (down[:, near] @ plane[near]).reshape(len(guide), -1, guide.shape[1])
                 for plane in self._coefficients
             )
             fitted = np.clip(slope * guide[:, np.newaxis] + offset, 0, 1)
