@@ -68,7 +68,7 @@ LAYERS = [
     {"collimation"},
     {"devices"},
     {"backend"},
-    {"errors", "tissue", "_version", "__init__"},
+    {"errors", "tissue", "wording", "_version", "__init__"},
 ]
 """The layers of the house: each may import from those below it, and from itself."""
 

@@ -48,6 +48,11 @@ def test_without_a_reference_the_dock_says_what_to_do(viewer, dock):
     viewer.layers.clear()
     assert not dock["run"].enabled
 
+    # As by napari's own reader, which knows no classes.
+    viewer.add_labels(np.ones((9, 9), int), name="hand_labels")
+    assert dock.status.startswith('In "hand_labels" 1, 2 and 3 are not known to be open beam')
+    assert not dock["run"].enabled
+
 
 def test_a_model_is_compared_with_painted_labels(viewer, dock, hand, wait_until, tmp_path,
                                                  monkeypatch):  # fmt: skip
@@ -58,8 +63,9 @@ def test_a_model_is_compared_with_painted_labels(viewer, dock, hand, wait_until,
     reference = add_labels(viewer, painted, "hand_labels")
     assert dock["prediction"].value == "default"
     finish(dock, wait_until)
-    assert "Accuracy 0.9" in table(dock)
+    assert "default compared with hand_labels: Accuracy 0.9" in table(dock)
     assert "AUC" in table(dock)
+    assert "no borders" not in table(dock)
     assert dock.widget._plot.isVisible()
     wrong = viewer.layers["hand_labels errors"]
     assert not wrong.data[:, ::2].any()

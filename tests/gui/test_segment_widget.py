@@ -235,7 +235,7 @@ def test_edited_labels_are_hidden_with_a_word_when_new_ones_come(
     segment()
     assert [layer.visible for layer in labels_of(viewer)] == [False, True]
     assert notifications == [
-        'Your edits are kept in "hand_labels", hidden below "hand_labels [1]".'
+        'Your edits are kept in "hand_labels", hidden below "hand_default_labels".'
     ]
 
 
@@ -344,6 +344,9 @@ def test_settings_are_remembered(viewer, dock, open_dock, segment, hand):
     assert again["purity"].enabled
     assert again["bone_cleanup"].value == 7
     assert again["detail"].value == "Fast"
+
+    again["bone_cleanup"].value = 9  # also what is chosen after the last run
+    assert open_dock()["bone_cleanup"].value == 9
 
 
 def test_the_slider_changes_the_labels_at_once_without_the_network(viewer, dock, segment, hand):

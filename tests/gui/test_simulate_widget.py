@@ -34,7 +34,7 @@ def test_region_becomes_labelled_radiographs(viewer, dock, wait_until):
         assert is_tissue(labels)
         np.testing.assert_array_equal(image.scale, labels.scale)
     assert [layer.visible for layer in viewer.layers] == [False, False, True, True]
-    assert dock.status.startswith("Made 2 radiographs with their labels.")
+    assert dock.status.startswith("Made 2 radiographs with labels.")
 
     kept = [layer.data for layer in viewer.layers]
     finish(dock, wait_until)

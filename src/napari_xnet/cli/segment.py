@@ -6,11 +6,15 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_xnet import models
 from napari_xnet.cli import postprocessing
 from napari_xnet.cli.terminal import DONE, SOME_FAILED, failure, first_line, say
 from napari_xnet.errors import XNetError
+
+if TYPE_CHECKING:
+    from napari_xnet.inference import Options
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,11 +41,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _segment(call: argparse.Namespace) -> int:
-    from napari_xnet.inference.files import segment_file
-
-    paths = []
+    paths, missing = [], []
     for path in _expand(call.images):
-        if path.stem.endswith(("_labels", "_probabilities")):
+        if not path.is_file():
+            missing.append(path)
+        elif path.stem.endswith(("_labels", "_probabilities")):
             say(f"{path}: skipped, since by its name it is a result.")
         else:
             paths.append(path)
@@ -59,14 +63,27 @@ def _segment(call: argparse.Namespace) -> int:
             f"The folder {call.output} cannot be made: {error.strerror}. Choose another one."
         ) from error
     options = postprocessing.options_of(call, models.show_model(call.model))
+    for path in missing:
+        folder = f"is a folder: give its images, such as {path / '*.tif'}"
+        say(failure(path, folder if path.is_dir() else "There is no such file."))
+    failed = len(missing)
+    if paths:
+        failed += _segment_files(paths, call, options)
+    if failed:
+        say(f"napari-xnet: {failed} of {len(missing) + len(paths)} images failed.")
+    return SOME_FAILED if failed else DONE
+
+
+def _segment_files(paths: Sequence[Path], call: argparse.Namespace, options: "Options") -> int:
+    """Segment one file after the other; return how many failed."""
+    from napari_xnet.inference.files import segment_file
+
+    failed = 0
     say("Loading TensorFlow…")
     model = models.load_model(call.model)
-    failed = 0
     for number, path in enumerate(paths, start=1):
         say(f"[{number}/{len(paths)}] {path}")
         try:
-            if path.is_dir():
-                raise XNetError(f"is a folder: give its images, such as {path / '*.tif'}")
             written = segment_file(
                 path,
                 call.output,
@@ -85,9 +102,7 @@ def _segment(call: argparse.Namespace) -> int:
             say(failure(path, first_line(error)))
         else:
             print(*written, sep="\n", flush=True)
-    if failed:
-        say(f"napari-xnet: {failed} of {len(paths)} images failed.")
-    return SOME_FAILED if failed else DONE
+    return failed
 
 
 def _expand(patterns: Sequence[str]) -> list[Path]:

@@ -12,6 +12,7 @@ from napari_xnet.evaluation import roc
 from napari_xnet.evaluation.charts import Line, line_chart
 from napari_xnet.evaluation.confusion import CLASSES
 from napari_xnet.evaluation.pictures import data_url
+from napari_xnet.wording import several
 
 if TYPE_CHECKING:
     from napari_xnet.evaluation.examples import Example
@@ -49,21 +50,27 @@ def _summary(values: dict[str, Any]) -> str:
         ("False soft tissue", "soft_tissue_false_share",
          "of what was taken for soft tissue is open beam or bone"),
     ]  # fmt: skip
+    images = values["n_images"]
     parts = []
     for title, key, meaning in tiles:
-        low, high = intervals.get(key) or (None, None)
+        low, high = (images > 1 and intervals.get(key)) or (None, None)
         between = f"{_number(low)} to {_number(high)}" if low is not None else ""
         parts.append(
             f"<div class='tile'><b>{title}</b><strong>{_number(values[key])}</strong>"
             f"<small>{between}</small><span>{meaning}</span></div>"
         )
+    together = "."
+    if images > 1:
+        together = (
+            ", all together. Below each number: where it lies in 95 % of all draws of as many "
+            "images from these (bootstrap). If each image counts the same: accuracy "
+            f"{_number(means['accuracy'])}, F1 {_number(means['f1_macro'])}, AUC "
+            f"{_number(means['auc_macro'])}, false soft tissue "
+            f"{_percent(means['soft_tissue_false_share'], 2)}."
+        )
     return (
-        f"<div class='tiles'>{''.join(parts)}</div><p class='note'>{values['n_images']} images, "
-        f"{values['n_pixels']:,} labelled pixels, all together. Below each number: where it lies "
-        "in 95 % of all draws of as many images from these (bootstrap). If each image counts the "
-        f"same: accuracy {_number(means['accuracy'])}, F1 {_number(means['f1_macro'])}, AUC "
-        f"{_number(means['auc_macro'])}, false soft tissue "
-        f"{_percent(means['soft_tissue_false_share'], 2)}.</p>"
+        f"<div class='tiles'>{''.join(parts)}</div><p class='note'>{several(images, 'image')}, "
+        f"{several(values['n_pixels'], 'labelled pixel')}{together}</p>"
     )
 
 
@@ -119,8 +126,10 @@ def _classes(values: dict[str, Any]) -> str:
         + "</tr>"
         for one in tissue.CLASSES
     )
-    missed = sum(one["n_missed"] for one in values["boundaries"].values())
+    borders = values["boundaries"].values()
+    missed = sum(one["n_missed"] for one in borders)
     tolerance = values["boundaries"][tissue.NAMES[0]]["tolerance_px"]
+    seen = ", ".join(f"{name} {one['n_images']}" for name, one in values["boundaries"].items())
     return (
         f"<h2>Each class</h2><table><tr><th></th>{head}</tr>{rows}</table>"
         "<p class='note'>Precision: of what was taken for the class, the share that is right. "
@@ -129,7 +138,8 @@ def _classes(values: dict[str, Any]) -> str:
         "border; how far they are in the mean; how many have the other within "
         f"{tolerance:g} px. Where nobody annotated, a border may be: distances are not larger than "
         "to there. Borders that were missed altogether have no distance, but a boundary F1 of 0; "
-        f"their number: {missed}.</p>"
+        f"their number: {missed}. Images with a border of the class: {seen}; labels that are "
+        "strokes in places have hardly any.</p>"
     )
 
 
@@ -148,7 +158,7 @@ def _soft_tissue(values: dict[str, Any]) -> str:
         f"<tr><th>{title}</th><td>{_percent(values[key], 2)}</td><td>"
         + (
             f"{_percent(intervals[key][0], 2)} to {_percent(intervals[key][1], 2)}"
-            if intervals[key][0] is not None
+            if values["n_images"] > 1 and intervals[key][0] is not None
             else ""
         )
         + f"</td><td class='text'>{meaning}</td></tr>"

@@ -22,6 +22,7 @@ from napari_xnet.evaluation.page import make_page
 from napari_xnet.evaluation.scores import Evaluation, named, soft_tissue_rates
 from napari_xnet.evaluation.surface import TOLERANCE_PX
 from napari_xnet.io.atomic import atomic_path
+from napari_xnet.wording import several
 
 SUFFIXES = (".json", ".csv", ".html")
 
@@ -102,7 +103,8 @@ class Report:
         """Tell the numbers that matter most, in a few lines."""
         values = self.values
         lines = [
-            f"{values['n_images']} images, {values['n_pixels']} labelled pixels",
+            f"{several(values['n_images'], 'image')}, "
+            f"{several(values['n_pixels'], 'labelled pixel')}",
             *(
                 f"{title:20s} {_shown(values[key])}"
                 for title, key in (

@@ -259,6 +259,8 @@ def import_model(path: str | Path) -> str:
             f'There is a model "{name}" already: remove it first, or rename {path.name}.'
         )
     files = _read_folder(path) if path.is_dir() else _read_archive(path)
+    card = ModelCard.parse(files[CARD_FILE], path).model_copy(update={"name": name})
+    files[CARD_FILE] = card.to_json().encode()
     with tempfile.TemporaryDirectory() as scratch:
         trial = Path(scratch, name)
         write_folder(trial, files)

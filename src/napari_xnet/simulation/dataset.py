@@ -125,7 +125,7 @@ def write_radiographs(
             if visible_human is not None:
                 human = Path(visible_human)
                 source += "".join(sexes(human))
-        _make_folder(folder)
+        stack.enter_context(_made(folder))
         tasks = [
             _Task(body, folder, size_px, shared, spacing, human, source)
             for body in plan_bodies(names, count, seed)
@@ -168,11 +168,21 @@ def _fingerprint(volume: Volume) -> str:
     return content.hexdigest()[:12]
 
 
-def _make_folder(folder: Path) -> None:
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; take it away if it is still empty after a failure."""
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise XNetError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
+        raise
 
 
 def _check_folder(folder: Path, tasks: Sequence[_Task]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from magicgui.widgets import ComboBox, Container, ProgressBar, PushButton, Select
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QFileDialog, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QLabel
 
 from napari_xnet import tissue
 from napari_xnet.engine import Progress, shared_engine
@@ -27,7 +27,7 @@ from napari_xnet.widgets.evaluate_job import (
     summary_table,
 )
 from napari_xnet.widgets.model_events import model_events
-from napari_xnet.widgets.parts import give_room, lay_out, row, text_line
+from napari_xnet.widgets.parts import ScrolledDock, give_room, lay_out, row, text_line
 from napari_xnet.widgets.plots import warm_up_plots
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.roc_plot import RocPlot
@@ -39,12 +39,17 @@ if TYPE_CHECKING:
 
 _NO_LABELS = "No reference: paint labels (Train XNet > New labels layer), or open a file of labels."
 
+_NO_TISSUE = (
+    'In "{name}" 1, 2 and 3 are not known to be open beam, soft tissue and bone: open the file by '
+    "File > Open, and choose the reader napari-xnet."
+)
+
 _ERRORS = {tissue.UNLABELLED: "no error"} | {
     one.value: f"false {one.name}" for one in tissue.CLASSES
 }
 
 
-class EvaluateWidget(QScrollArea):
+class EvaluateWidget(ScrolledDock):
     """Compare a model, or a Labels layer, with labels of a person.
 
     Parameters
@@ -53,11 +58,11 @@ class EvaluateWidget(QScrollArea):
     """
 
     def __init__(self, napari_viewer: "napari.Viewer") -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._engine = shared_engine()
         self._task = Task(self, self._show_progress)
         self._report: Report | None = None
+        self._said_none: set[str] = set()
         self._errors: WeakKeyDictionary[Labels, Labels] = WeakKeyDictionary()
 
         self._prediction = ComboBox(
@@ -100,15 +105,7 @@ class EvaluateWidget(QScrollArea):
         self._table.setWordWrap(True)
         self._plot = RocPlot(napari_viewer)
         self._plot.hide()
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for part in (self._form.native, self._table, self._plot):
-            layout.addWidget(part)
-        layout.addStretch()
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.put(self._form.native, self._table, self._plot)
 
         self._run_button.changed.connect(self.run)
         self._cancel_button.changed.connect(self._task.cancel)
@@ -177,7 +174,7 @@ class EvaluateWidget(QScrollArea):
         references = self._references.value
         if not references:
             raise ImageError(
-                _NO_LABELS if not self._reference_layers() else "Select a reference below “with”."
+                "Select a reference below “with”." if self._reference_layers() else self._why_none()
             )
         chosen = self._prediction.value
         if isinstance(chosen, Labels):
@@ -308,6 +305,17 @@ class EvaluateWidget(QScrollArea):
         self._cancel_button.enabled = running
         self._progress.visible = running
         if not known and not running:
-            self._status.value = _NO_LABELS
-        elif self._status.value == _NO_LABELS:
+            self._status.value = self._why_none()
+        elif self._status.value in self._said_none:
             self._status.value = ""
+
+    def _why_none(self) -> str:
+        """Say why there is no reference."""
+        opened_otherwise = [
+            layer.name
+            for layer in self._viewer.layers
+            if layer.name.endswith("_labels") and not painted.is_tissue(layer)
+        ]
+        why = _NO_TISSUE.format(name=opened_otherwise[-1]) if opened_otherwise else _NO_LABELS
+        self._said_none.add(why)
+        return why

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from napari_xnet.evaluation.examples import Example, errors, keep_worst
 from napari_xnet.evaluation.scores import Evaluation
 from napari_xnet.inference import Options
 from napari_xnet.widgets.layers import Index, Radiographs
+from napari_xnet.wording import several
 
 _PICTURES = 6
 
@@ -146,7 +148,7 @@ def run(
 
 
 def summary_table(values: dict[str, Any]) -> str:
-    """Make rich text of the numbers that matter most."""
+    """Make rich text of the numbers that matter most, headed by what they are of."""
     share = _percent
     head = "".join(
         f"<th align='right'>{name.removeprefix('open ').removeprefix('soft ')}</th>"
@@ -171,22 +173,25 @@ def summary_table(values: dict[str, Any]) -> str:
         )
         if values[key]
     ]
+    distances = [one["hausdorff95_px"] for one in values["boundaries"].values()]
     boundary = [
         "<tr><td>95\N{NO-BREAK SPACE}% Hausdorff, px</td>"
-        + "".join(
-            f"<td align='right'>{_number(one['hausdorff95_px'], 1)}</td>"
-            for one in values["boundaries"].values()
-        )
+        + "".join(f"<td align='right'>{_number(one, 1)}</td>" for one in distances)
         + "</tr>"
     ]
+    no_borders = "<p>Strokes have no borders to compare: only whole labels have.</p>"
+    about = values["about"]
+    compared = about.get("prediction") or about.get("model", "")
     return (
-        f"<p><b>Accuracy {_number(values['accuracy'])}</b>, macro F1 {_number(values['f1_macro'])}"
-        f"<br>{values['n_images']} radiograph{'s' * (values['n_images'] != 1)}, "
-        f"{values['n_pixels']:,} labelled pixels</p>"
+        f"<p>{escape(compared)} compared with {escape(about['references'])}:<br>"
+        f"<b>Accuracy {_number(values['accuracy'])}</b>, macro F1 {_number(values['f1_macro'])}"
+        f"<br>{several(values['n_images'], 'radiograph')}, "
+        f"{several(values['n_pixels'], 'labelled pixel')}</p>"
         f"<p>Soft tissue: {share(values['soft_tissue_true_positive_rate'])} of it found, "
         f"{share(values['soft_tissue_false_share'])} of what was taken for it is none.</p>"
         f"<table cellpadding='2'><tr><td>true ↓ predicted →</td>{head}</tr>{''.join(rows)}"
         f"<tr><td></td></tr>{''.join(scores + boundary)}</table>"
+        f"{no_borders if distances == [None] * len(distances) else ''}"
     )
 
 

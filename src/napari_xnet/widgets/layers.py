@@ -159,7 +159,12 @@ def pixel_size_mm(layer: Image) -> float | None:
 
 
 def add_labels(
-    viewer: "Viewer", image_id: str, image_name: str, shape: tuple[int, ...], place: dict[str, Any]
+    viewer: "Viewer",
+    image_id: str,
+    image_name: str,
+    by: str,
+    shape: tuple[int, ...],
+    place: dict[str, Any],
 ) -> Labels:
     """Add an unlabelled Labels layer in the classes' colours.
 
@@ -168,6 +173,8 @@ def add_labels(
     viewer : Viewer
     image_id, image_name : str
         The image layer that the labels belong to.
+    by : str
+        Who made them, for the layer's name if others have the usual one.
     shape : tuple of int
         Its shape without colours.
     place : dict
@@ -177,9 +184,10 @@ def add_labels(
     -------
     Labels
     """
-    layer = viewer.add_labels(
-        np.zeros(shape, np.uint8), name=f"{image_name}_labels", **tissue_appearance(), **place
-    )
+    name = f"{image_name}_labels"
+    if name in viewer.layers:
+        name = f"{image_name}_{by}_labels"
+    layer = viewer.add_labels(np.zeros(shape, np.uint8), name=name, **tissue_appearance(), **place)
     # The layer's own id, because a copy of the layer has a copy of this.
     own = {"layer": str(layer.unique_id), "image": image_id, "written": {}}
     layer.metadata[METADATA_KEY] = own

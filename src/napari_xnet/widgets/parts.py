@@ -1,14 +1,28 @@
 """Small parts that several docks are made of."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container, Label, PushButton
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QDockWidget, QLabel, QMainWindow, QSizePolicy, QWidget
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QFrame,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 _OURS = "napari_xnet"
 _LAID_OUT_MS = 50
+_LEAST_HEIGHT_PX = 120
 _SHORTEST_NAME = 12
 """Letters of a choice that can be seen in any case."""
 
@@ -41,6 +55,43 @@ def row(*widgets: Any, label: str = " ") -> Container[Any]:
     container = Container(widgets=widgets, layout="horizontal", labels=False, label=label)
     container.margins = (0, 0, 0, 0)
     return container
+
+
+class ScrolledDock(QScrollArea):
+    """A dock whose parts keep their height, and scroll where there is no room for all.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def put(self, *parts: QWidget) -> None:
+        """Put parts below each other."""
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for part in parts:
+            layout.addWidget(part)
+        layout.addStretch(1)
+        self.setWidget(content)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """As wide and high as the parts."""
+        content = self.widget()
+        return content.sizeHint() if content else super().sizeHint()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """As wide as the parts need, and a little of their height."""
+        content = self.widget()
+        width = content.minimumSizeHint().width() if content else 0
+        return QSize(width + self.verticalScrollBar().sizeHint().width(), _LEAST_HEIGHT_PX)
 
 
 class Fold(PushButton):

@@ -63,10 +63,6 @@ class PostProcessingForm:
                 "Bone clean-up",
                 "Remove islands of bone that hold no square of this side. 0 keeps them.",
             ),
-            "smallest_region": (
-                "Smallest tissue",
-                "Remove regions of soft tissue smaller than a square of this side. 0 keeps them.",
-            ),
             "largest_hole": (
                 "Fill holes",
                 "Fill holes in bone, and in the body, smaller than a square of this side.",
@@ -75,6 +71,10 @@ class PostProcessingForm:
                 "Dilate bone",
                 "Paint bone over soft tissue as far as a square of this side reaches around it: "
                 "the borders of soft tissue become purer.",
+            ),
+            "smallest_region": (
+                "Smallest tissue",
+                "Remove regions of soft tissue smaller than a square of this side. 0 keeps them.",
             ),
         }
         self._sizes = {

@@ -4,7 +4,7 @@ import functools
 import math
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from magicgui.widgets import (
@@ -26,7 +26,7 @@ from napari_xnet.io.labels import write_labels_layer
 from napari_xnet.models import DEFAULT, POLARITIES, find_model, list_models, show_model
 from napari_xnet.widgets import layers, memory, painted, segment_job
 from napari_xnet.widgets.model_events import model_events
-from napari_xnet.widgets.parts import give_room, lay_out, row, text_line
+from napari_xnet.widgets.parts import ScrolledDock, give_room, lay_out, row, text_line
 from napari_xnet.widgets.postprocessing_form import PostProcessingForm
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.relabelling import Relabelling, fitting
@@ -43,7 +43,7 @@ DETAILS = {"Fast": 0.5, "Standard": 1.0, "Fine": 1.5}
 _THIS, _ALL = "This slice", "All slices"
 
 
-class SegmentWidget(Container[Any]):
+class SegmentWidget(ScrolledDock):
     """Segment an image layer into a Labels layer.
 
     Parameters
@@ -53,10 +53,9 @@ class SegmentWidget(Container[Any]):
     """
 
     def __init__(self, napari_viewer: "napari.Viewer") -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._engine = shared_engine()
-        self._task = Task(self.native, self._show_progress)
+        self._task = Task(self, self._show_progress)
 
         self._image = ComboBox(
             name="image",
@@ -108,8 +107,8 @@ class SegmentWidget(Container[Any]):
         )
         self._progress = ProgressBar(name="progress", label=" ", value=0, max=1, visible=False)
         self._status = text_line("status")
-        self.extend(
-            [
+        self._parts = Container(
+            widgets=[
                 self._image,
                 self._model,
                 self._detail,
@@ -127,17 +126,19 @@ class SegmentWidget(Container[Any]):
             **{one.name: one for one in (self._model, self._detail, self._probabilities)},
             **self._form.remembered,
         }
-        self._relabelling = Relabelling(self._viewer, self.native)
+        self._relabelling = Relabelling(self._viewer, self)
         # First the model and its calibration, then what the user had chosen instead.
         memory.recall("segment", {self._model.name: self._model})
         self._show_calibration()
         memory.recall("segment", self._remembered)
         self._form.refresh()
 
-        self._image.changed.connect(self._refresh)
+        self._image.changed.connect(self._on_image_changed)
         self._model.changed.connect(self._show_calibration)
         self._detail.changed.connect(self._on_detail_changed)
         self._form.changed.connect(self._relabel)
+        for widget in self._remembered.values():
+            widget.changed.connect(self._remember)
         self._run_button.changed.connect(self.run)
         self._cancel_button.changed.connect(self.cancel)
         self._save_button.changed.connect(self.save)
@@ -149,8 +150,9 @@ class SegmentWidget(Container[Any]):
         self._on_layer_selected()
         self._refresh()
         self._warm_up()
-        lay_out(self)
-        give_room(self.native)
+        self.put(self._parts.native)
+        lay_out(self._parts)
+        give_room(self)
 
     def run(self) -> None:
         """Segment the chosen image."""
@@ -159,7 +161,6 @@ class SegmentWidget(Container[Any]):
         except XNetError as error:
             show_error(str(error))
             return
-        memory.remember("segment", self._remembered)
         self._engine.environment = Preferences.current().environment
         self._task.start(
             functools.partial(segment_job.run, job, self._engine),
@@ -180,7 +181,7 @@ class SegmentWidget(Container[Any]):
             return
         place = layers.free_path(layer, layers.folder_of(self._image.value or layer))
         path, _ = QFileDialog.getSaveFileName(
-            self.native, "Save labels", str(place), "TIFF (*.tif *.tiff)"
+            self, "Save labels", str(place), "TIFF (*.tif *.tiff)"
         )
         if path:
             whole = Path(path)
@@ -255,7 +256,9 @@ class SegmentWidget(Container[Any]):
         labels = layers.find_labels(self._viewer, job.image_id, shape, job.indices)
         if labels is None:
             edited = layers.hide_older_labels(self._viewer, job.image_id)
-            labels = layers.add_labels(self._viewer, job.image_id, job.image_name, shape, job.place)
+            labels = layers.add_labels(
+                self._viewer, job.image_id, job.image_name, job.model.name, shape, job.place
+            )
             if edited:
                 show_info(f'Your edits are kept in "{edited}", hidden below "{labels.name}".')
         layers.write_labels(labels, result.labels, job.place)
@@ -328,6 +331,14 @@ class SegmentWidget(Container[Any]):
             message = f"Slice {min(int(news.done) + 1, news.total)} of {news.total}: {message}"
         self._status.value = "Cancelling…" if self._task.is_cancelling else message
         show_share(self._progress, news)
+
+    def _remember(self) -> None:
+        memory.remember("segment", self._remembered)
+
+    def _on_image_changed(self) -> None:
+        if not self._task.is_running:
+            self._status.value = ""  # it spoke of another image
+        self._refresh()
 
     def _on_layers_changed(self) -> None:
         self._image.reset_choices()

@@ -3,7 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from magicgui.widgets import ComboBox, Container, ProgressBar, PushButton, SpinBox
@@ -18,10 +18,11 @@ from napari_xnet.errors import Cancelled, ImageError, XNetError
 from napari_xnet.io.calibration import mm_per_unit
 from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.widgets import painted
-from napari_xnet.widgets.parts import give_room, lay_out, row, text_line
+from napari_xnet.widgets.parts import ScrolledDock, give_room, lay_out, row, text_line
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.task import Task, show_failure, show_share
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
+from napari_xnet.wording import several
 
 if TYPE_CHECKING:
     import napari
@@ -34,7 +35,7 @@ _MOST = 50
 _POLL_MS = 50
 
 
-class SimulateWidget(Container[Any]):
+class SimulateWidget(ScrolledDock):
     """Make radiographs with exact labels, from anatomy or from a CT that is open.
 
     Parameters
@@ -43,11 +44,11 @@ class SimulateWidget(Container[Any]):
     """
 
     def __init__(self, napari_viewer: "napari.Viewer") -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._engine = shared_engine()
-        self._task = Task(self.native, self._show_progress)
+        self._task = Task(self, self._show_progress)
         self._to_add: list[SimulatedRadiograph] = []
+        self._note = ""
         self._regions: tuple[str, ...] = ()
 
         self._anatomy = ComboBox(
@@ -78,8 +79,8 @@ class SimulateWidget(Container[Any]):
         self._cancel_button = PushButton(name="cancel", label="Cancel", enabled=False)
         self._progress = ProgressBar(name="progress", label=" ", value=0, max=1, visible=False)
         self._status = text_line("status")
-        self.extend(
-            [
+        self._parts = Container(
+            widgets=[
                 self._anatomy,
                 self._count,
                 self._size_px,
@@ -95,8 +96,9 @@ class SimulateWidget(Container[Any]):
         self._viewer.layers.events.removed.connect(self._on_layers_changed)
         self._viewer.layers.events.renamed.connect(self._on_layers_changed)
         self._propose()
-        lay_out(self)
-        give_room(self.native)
+        self.put(self._parts.native)
+        lay_out(self._parts)
+        give_room(self)
         warm_up_labels()
         worker = _list_regions()
         worker.returned.connect(self._on_regions)
@@ -131,14 +133,15 @@ class SimulateWidget(Container[Any]):
         self._anatomy.value = volumes[-1] if volumes else ALL
 
     def _job(self) -> SimulationJob:
-        chosen = self._anatomy.value
+        chosen, self._note = self._anatomy.value, ""
         numbers = (self._count.value, self._size_px.value, self._seed.value)
         if isinstance(chosen, str):
             return SimulationJob(() if chosen == ALL else (chosen,), *numbers)
         data = chosen.data[0] if chosen.multiscale else chosen.data
         factors = [mm_per_unit(unit) for unit in chosen.units]
         if None in factors and not np.array_equal(chosen.scale, (1.0, 1.0, 1.0)):
-            factors = [1.0, 1.0, 1.0]  # a scale without a unit is taken for mm
+            factors = [1.0, 1.0, 1.0]
+            self._note = f' The scale of "{chosen.name}" has no unit: it was taken for mm.'
         if None in factors:
             raise ImageError(
                 f'"{chosen.name}" does not say how large its voxels are: set its scale and units '
@@ -170,8 +173,10 @@ class SimulateWidget(Container[Any]):
             return
         if not self._to_add:
             self._refresh()
-            self._status.value = f"Made {added} radiographs with their labels." + (
-                " The eyes in the layer list show those that are hidden." if added > 1 else ""
+            self._status.value = (
+                f"Made {several(added, 'radiograph')} with labels."
+                + (" The eyes in the layer list show those that are hidden." if added > 1 else "")
+                + self._note
             )
             return
         one = self._to_add.pop(0)

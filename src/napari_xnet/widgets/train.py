@@ -13,7 +13,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QPoint, QSize, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QMenu, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMenu, QSizePolicy
 
 from napari_xnet.engine import Engine, Progress, training_engine
 from napari_xnet.engine.messages import Stop
@@ -26,7 +26,7 @@ from napari_xnet.widgets import importing, layers, model_events, painting, train
 from napari_xnet.widgets.live_prediction import LivePrediction
 from napari_xnet.widgets.painted import Painted
 from napari_xnet.widgets.pairs_table import NO_IMAGE, PairsTable
-from napari_xnet.widgets.parts import give_room, keep_place, row, text_line
+from napari_xnet.widgets.parts import ScrolledDock, give_room, keep_place, row, text_line
 from napari_xnet.widgets.plots import warm_up_plots
 from napari_xnet.widgets.preferences import Preferences
 from napari_xnet.widgets.preview import Preview, PreviewJob
@@ -45,7 +45,7 @@ _WARMING_MS = 50
 _BREATH_MS = 10
 
 
-class TrainWidget(QScrollArea):
+class TrainWidget(ScrolledDock):
     """Train a model of one's own from painted labels.
 
     Parameters
@@ -55,8 +55,7 @@ class TrainWidget(QScrollArea):
     """
 
     def __init__(self, napari_viewer: "napari.Viewer") -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._engine = training_engine()
         self._task = Task(self, self._on_news)
         self._stopping = False
@@ -216,11 +215,8 @@ class TrainWidget(QScrollArea):
             self._keys = None
 
     def _lay_out(self) -> None:
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
         labels, preview_row, start, stop = self._rows
-        for part in (
+        self.put(
             self._table,
             self._advice.native,
             labels.native,
@@ -229,12 +225,9 @@ class TrainWidget(QScrollArea):
             start.native,
             stop.native,
             self._run_view,
-        ):
-            layout.addWidget(part)
-        layout.addStretch(1)
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
+        )
+        margins = (_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
+        self.widget().layout().setContentsMargins(*margins)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
 

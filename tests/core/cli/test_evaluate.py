@@ -115,7 +115,7 @@ def test_a_damaged_image_is_named_and_the_others_are_done(run, data, mine):
     assert code == 1
     assert "images/one.tif: " in err.replace("\\", "/")
     assert "1 of 2 images failed" in err
-    assert out[0].startswith("1 images")
+    assert out[0].startswith("1 image,")
 
 
 @pytest.mark.slow

@@ -109,6 +109,16 @@ def test_it_says_what_matters(scores):
     assert re.search(r"accuracy +0\.\d{4}", text)
 
 
+def test_one_image_has_neither_a_plural_nor_an_interval(tmp_path):
+    labels = np.ones((9, 9), np.uint8)
+    labels[2:5, 2:5], labels[3, 3] = 2, 3
+    report = Report(evaluate(labels, labels).scores)
+    assert str(report).startswith("1 image, 81 labelled pixels")
+    page = report.write(tmp_path)[2].read_text("utf-8")
+    assert "1 image, 81 labelled pixels." in page
+    assert "bootstrap" not in page
+
+
 def test_a_folder_that_cannot_be_written_is_named(scores, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ImageError, match=r"cannot be written to .*file.*Choose another folder"):

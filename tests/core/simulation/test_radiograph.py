@@ -225,3 +225,18 @@ def test_samples_are_small_and_of_both_polarities():
         labels = tifffile.imread(sample_path(name).with_name(f"{name}_labels.tif"))
         brighter.add(bool(image[labels == 3].mean() > image[labels == 1].mean()))
     assert brighter == {True, False}
+
+
+def test_a_failure_leaves_no_empty_folder(tmp_path):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_radiographs(tmp_path / "begun", 2, ["dog tail"], size_px=48, progress=stop)
+    assert len(list((tmp_path / "begun").glob("*_labels.tif"))) == 1  # what is made, stays
+
+    air = np.full((8, 8, 8), -1000, np.int16)
+    tifffile.imwrite(tmp_path / "air.tif", air)
+    with pytest.raises(XNetError):
+        write_radiographs(tmp_path / "new", 2, ct=tmp_path / "air.tif", spacing_mm=(1, 1, 1))
+    assert not (tmp_path / "new").exists()
