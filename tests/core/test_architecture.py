@@ -60,7 +60,7 @@ LAYERS = [
     {"demo", "widgets"},
     {"engine"},
     {"training"},
-    {"evaluation"},
+    {"evaluation", "live"},
     {"inference"},
     {"models"},
     {"networks", "simulation"},

@@ -33,7 +33,7 @@ def warm_up() -> None:
         If Keras cannot be loaded.
     """
     folder = find_model(DEFAULT)
-    _load(folder, _changed_ns(folder)).predict(np.zeros((1, 64, 64), np.float32))
+    loaded(folder).predict(np.zeros((1, 64, 64), np.float32))
 
 
 class Segmented(NamedTuple):
@@ -71,13 +71,12 @@ def segment_image(
     -------
     Segmented
     """
-    loaded = _load(model, _changed_ns(model))
 
     def report(done: float, total: int) -> None:
         progress(done, total, "Segmenting…")
 
     result = segment(
-        image, loaded, rgb=rgb, pixel_size_mm=pixel_size_mm, options=options, progress=report
+        image, loaded(model), rgb=rgb, pixel_size_mm=pixel_size_mm, options=options, progress=report
     )
     return Segmented(
         result.labels,
@@ -209,7 +208,19 @@ class _Control:
                 self._watch = value
 
 
-def _changed_ns(folder: Path) -> int:
+def loaded(folder: Path) -> Model:
+    """Load a model, again only if it has changed since, or another one was asked for."""
+    return _load(folder, changed_ns(folder))
+
+
+def changed_ns(folder: Path) -> int:
+    """Tell when a model was written.
+
+    Raises
+    ------
+    ModelError
+        If it is gone.
+    """
     try:
         return (folder / CARD_FILE).stat().st_mtime_ns
     except OSError as error:
@@ -218,5 +229,4 @@ def _changed_ns(folder: Path) -> int:
 
 @functools.lru_cache(maxsize=1)
 def _load(folder: Path, changed_ns: int) -> Model:
-    """Load a model, again only if its card has changed since."""
     return Model.load(folder)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from napari_xnet import tissue
 from napari_xnet.errors import ModelError
 from napari_xnet.imaging import WorkingImage, working_image
+from napari_xnet.models.forest import ForestShape
 
 LARGEST_CARD_BYTES = 2**20
 
@@ -221,6 +222,7 @@ class ModelCard(_Part):
     optimiser: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     soft_tissue: SoftTissue | None = None
+    classifier: ForestShape | None = None
     versions: dict[str, str] = {}
     date: str = ""
     seed: int | None = None

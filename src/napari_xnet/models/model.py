@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,16 @@ from napari_xnet.errors import ModelError
 from napari_xnet.io.atomic import sync
 from napari_xnet.models import weights
 from napari_xnet.models.card import ModelCard
-from napari_xnet.models.prediction import Polarity, predict
+from napari_xnet.models.features import pixel_features
+from napari_xnet.models.forest import Forest
+from napari_xnet.models.prediction import Polarity, as_seen, asking, predict
 
 if TYPE_CHECKING:
     from napari_xnet.backend import keras
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
+FOREST_FILE = "classifier.safetensors"
 
 
 class Model:
@@ -31,11 +34,16 @@ class Model:
     card : ModelCard
     network : keras.Model
         From working images (batch, H, W, 1) to probabilities (batch, H, W, 3).
+    forest : Forest, optional
+        Decides over the network's features, see `live`.
     """
 
-    def __init__(self, card: ModelCard, network: "keras.Model") -> None:
+    def __init__(
+        self, card: ModelCard, network: "keras.Model", forest: Forest | None = None
+    ) -> None:
         self.card = card
         self.network = network
+        self.forest = forest
 
     def __repr__(self) -> str:
         architecture = self.card.architecture
@@ -65,9 +73,10 @@ class Model:
                 f"The weights {path} are not those of their card (SHA-256 differs): the file is "
                 "damaged or was changed. Copy or import the model again."
             )
+        forest = _load_forest(folder / FOREST_FILE, card)
         network = build(card)
         weights.load(network, path)
-        return cls(card, network)
+        return cls(card, network, forest)
 
     def save(self, folder: str | Path, dtype: type[np.floating[Any]] = np.float32) -> None:
         """Save the model as a folder with ``card.json`` and ``weights.safetensors``.
@@ -89,8 +98,13 @@ class Model:
         """
         data = weights.to_bytes(self.network, dtype)
         digest = hashlib.sha256(data).hexdigest()
-        self.card = self.card.model_copy(update={"weights_sha256": digest})
-        write_folder(Path(folder), {CARD_FILE: self.card.to_json().encode(), WEIGHTS_FILE: data})
+        changes: dict[str, Any] = {"weights_sha256": digest, "classifier": None}
+        files = {WEIGHTS_FILE: data}
+        if self.forest:
+            files[FOREST_FILE] = self.forest.to_bytes()
+            changes["classifier"] = self.forest.shape(files[FOREST_FILE])
+        self.card = self.card.model_copy(update=changes)
+        write_folder(Path(folder), {CARD_FILE: self.card.to_json().encode(), **files})
 
     def predict(
         self,
@@ -118,15 +132,72 @@ class Model:
         ndarray of float32, shape (N, H, W, 3)
             Probabilities in the order of `tissue.CLASSES`.
         """
-        return predict(
-            self.network,
-            images,
-            self.card.preprocessing,
-            polarity,
-            shadows=shadows,
-            call_px=call_px,
-            check=check,
-        )
+        if self.forest is None:
+            return predict(
+                self.network,
+                images,
+                self.card.preprocessing,
+                polarity,
+                shadows=shadows,
+                call_px=call_px,
+                check=check,
+            )
+        found = self.describe(images, polarity, shadows=shadows, call_px=call_px, check=check)
+        probabilities = []
+        for _, features in found:
+            pixels = features.reshape(-1, features.shape[-1])
+            if pixels.shape[1] != self.forest.features:
+                raise ModelError(
+                    f'The classifier of "{self.card.name}" belongs to another network.'
+                )
+            probabilities.append(self.forest.predict(pixels).reshape(*features.shape[:2], -1))
+        return np.stack(probabilities)
+
+    def describe(
+        self,
+        images: NDArray[np.float32],
+        polarity: Polarity = "auto",
+        *,
+        shadows: NDArray[np.bool_] | None = None,
+        call_px: int | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Tell what the network alone says of working images, and the features of their pixels.
+
+        Parameters
+        ----------
+        images, polarity, shadows, call_px, check
+            See `predict`.
+
+        Yields
+        ------
+        probabilities : ndarray of float32, shape (H, W, 3)
+        features : ndarray of float32, shape (H, W, F)
+            See `pixel_features`.
+        """
+        preprocessing = self.card.preprocessing
+        ask = asking(self.network, call_px, check)
+        images = as_seen(ask, images, preprocessing, polarity, shadows)
+        for image in images:
+            (probabilities,) = predict(
+                self.network,
+                image[np.newaxis],
+                preprocessing,
+                "bone bright",
+                call_px=call_px,
+                check=check,
+            )
+            yield probabilities, pixel_features(self.network, image, probabilities)
+
+
+def _load_forest(path: Path, card: ModelCard) -> Forest | None:
+    if card.classifier is None:
+        return None
+    if not path.is_file():
+        raise ModelError(f"The model folder {path.parent} has no {path.name}.")
+    if weights.sha256(path) != card.classifier.sha256:
+        raise ModelError(f"{path} is not that of its card (SHA-256 differs): it is damaged.")
+    return Forest.load(path, card.classifier)
 
 
 def build(card: ModelCard, dtype: str | None = None) -> "keras.Model":
@@ -191,7 +262,5 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> None:
 
 def _is_model_folder(folder: Path) -> bool:
     """Whether a folder holds nothing but (a part of) a model."""
-    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {
-        CARD_FILE,
-        WEIGHTS_FILE,
-    }
+    names = {CARD_FILE, WEIGHTS_FILE, FOREST_FILE}
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= names

@@ -73,9 +73,7 @@ def predict(
         entropy.
     """
     ask = asking(network, call_px, check)
-    if preprocessing.polarity == "bone bright":
-        size_px = min(preprocessing.scales) * preprocessing.size_px
-        images = turned(ask, images, size_px, polarity, shadows)
+    images = as_seen(ask, images, preprocessing, polarity, shadows)
     views = [images, -images] if preprocessing.polarity == "both" else [images]
     mirrors = _MIRRORS if preprocessing.mirrored else _MIRRORS[:1]
     asked = list(product(views, mirrors))
@@ -93,6 +91,20 @@ def predict(
     probabilities: NDArray[np.float32] = np.exp(pooled / weights)
     probabilities /= probabilities.sum(axis=-1, keepdims=True)
     return probabilities
+
+
+def as_seen(
+    ask: Asked,
+    images: NDArray[np.float32],
+    preprocessing: Preprocessing,
+    polarity: Polarity = "auto",
+    shadows: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
+    """Turn working images as the network sees them, if it sees them but one way round."""
+    if preprocessing.polarity != "bone bright":
+        return images
+    size_px = min(preprocessing.scales) * preprocessing.size_px
+    return turned(ask, images, size_px, polarity, shadows)
 
 
 def _certainty(logarithm: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ import platformdirs
 from napari_xnet.errors import ModelError
 from napari_xnet.io.atomic import atomic_path
 from napari_xnet.models.card import LARGEST_CARD_BYTES, ModelCard
-from napari_xnet.models.model import CARD_FILE, WEIGHTS_FILE, Model, write_folder
+from napari_xnet.models.model import CARD_FILE, FOREST_FILE, WEIGHTS_FILE, Model, write_folder
 
 DEFAULT = "default"
 _DEFAULT_FOLDER = Path(__file__).with_name("default")
@@ -222,8 +222,9 @@ def export_model(model: str | Path, path: str | Path) -> Path:
     if path.suffix != ".zip":
         path = path.with_name(path.name + ".zip")
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name in (CARD_FILE, WEIGHTS_FILE):
-            archive.write(source / name, name)
+        for name in (CARD_FILE, WEIGHTS_FILE, FOREST_FILE):
+            if name != FOREST_FILE or (source / name).exists():
+                archive.write(source / name, name)
     return path
 
 
@@ -321,6 +322,10 @@ def _read_members(path: Path, open_member: Callable[[str], IO[bytes]]) -> dict[s
             raise ModelError(f"{name} in {path} is too large for a model.")
         return data
 
-    card = read(CARD_FILE, LARGEST_CARD_BYTES)
-    largest = ModelCard.parse(card, path).architecture.largest_weights_bytes
-    return {CARD_FILE: card, WEIGHTS_FILE: read(WEIGHTS_FILE, largest)}
+    data = read(CARD_FILE, LARGEST_CARD_BYTES)
+    card = ModelCard.parse(data, path)
+    weights = read(WEIGHTS_FILE, card.architecture.largest_weights_bytes)
+    files = {CARD_FILE: data, WEIGHTS_FILE: weights}
+    if card.classifier:
+        files[FOREST_FILE] = read(FOREST_FILE, card.classifier.largest_bytes)
+    return files

@@ -376,6 +376,13 @@ def _sentence_on(fault: "ErrorDetails", config: type[BaseModel]) -> str:
 PRESETS = ("quick", "full", "paper")
 
 
+def deeper() -> TrainingConfig:
+    """Parameters by which a model that was painted live is trained: quick, and holding on to it."""
+    quick = preset("quick")
+    held = quick.fine_tuning.model_copy(update={"pseudo_labels": 0.3, "confidence": 0.8})
+    return quick.model_copy(update={"fine_tuning": held})
+
+
 def preset(name: str) -> TrainingConfig:
     """Parameters of a preset.
 

@@ -93,7 +93,7 @@ class Trainer:
         if base:
             if held.pseudo_labels:
                 examples = [
-                    one.believe(self.predict(one.image), held.confidence) for one in examples
+                    one.believe(self._opinion(base, one.image), held.confidence) for one in examples
                 ]
             if held.rehearsal:
                 rehearsal = rehearsal_examples(card.preprocessing)
@@ -220,6 +220,15 @@ class Trainer:
     def _familiar_accuracy(self) -> float:
         counts = [_count(one, self._predict(one.image, scales=(1.0,))) for one in self._familiar]
         return float(confusion.accuracy(np.sum(counts, axis=0)))
+
+    def _opinion(self, base: Model, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Ask the base about the image of an example; its classifier, if it has one."""
+        if base.forest is None:
+            return self.predict(image)
+        padding = [(0, -size % REDUCTION) for size in image.shape]
+        padded = np.pad(image, padding, mode="edge")[np.newaxis]
+        (probabilities,) = base.predict(padded, "bone bright")
+        return np.asarray(probabilities[: image.shape[0], : image.shape[1]])
 
     def predict(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Class probabilities of the image of an example.

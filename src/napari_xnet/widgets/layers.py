@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _STRIP_BYTES = 2**26
+_COPIED_PX = 2**24
+"""Of predictions up to this size a compressed copy is kept, so that corrections are known."""
 
 Index = tuple[int, ...]
 """Position of a radiograph along the leading axes of its layer; () if there are none."""
@@ -189,7 +192,7 @@ def add_labels(
         name = f"{image_name}_{by}_labels"
     layer = viewer.add_labels(np.zeros(shape, np.uint8), name=name, **tissue_appearance(), **place)
     # The layer's own id, because a copy of the layer has a copy of this.
-    own = {"layer": str(layer.unique_id), "image": image_id, "written": {}}
+    own = {"layer": str(layer.unique_id), "image": image_id, "written": {}, "copies": {}}
     layer.metadata[METADATA_KEY] = own
     return layer
 
@@ -208,7 +211,10 @@ def write_labels(
     """
     for index, values in labels.items():
         layer.data[index] = values
-        layer.metadata[METADATA_KEY]["written"][index] = digest(layer.data[index])
+        own = layer.metadata[METADATA_KEY]
+        own["written"][index] = digest(layer.data[index])
+        if values.size <= _COPIED_PX:
+            own["copies"][index] = zlib.compress(values.tobytes(), level=1)
     for name, value in place.items():
         setattr(layer, name, value)
     layer.refresh()

@@ -3,22 +3,19 @@
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image
 from napari.qt.threading import thread_worker
 from napari.utils.events import Event
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
 from napari_xnet.engine import Engine
 from napari_xnet.errors import ImageError
-from napari_xnet.io.label_layers import tissue_appearance
 from napari_xnet.training.events import Prediction, Watch
-from napari_xnet.widgets import layers, painted
+from napari_xnet.widgets import layers
 from napari_xnet.widgets.layers import Index, Radiographs
-from napari_xnet.widgets.painting import BELOW_PAINT
 from napari_xnet.widgets.pairs_table import PairsTable
 from napari_xnet.widgets.parts import Lifetime
+from napari_xnet.widgets.passing_labels import PassingLabels
 from napari_xnet.widgets.warm_up import no_garbage_collection
 
 if TYPE_CHECKING:
@@ -51,8 +48,7 @@ class LivePrediction(QObject):
         self._engine = engine
         self._table = table
         self._life = Lifetime(table)
-        self._layer: Labels | None = None
-        self._image_id = ""
+        self._labels = PassingLabels(viewer, "training")
         self._watched: Key | None = None
         self._on = False
         self._soon = QTimer(self)
@@ -70,7 +66,7 @@ class LivePrediction(QObject):
         target = self._target()
         if target is not None:
             with contextlib.suppress(ImageError), no_garbage_collection():
-                self._layer_of(target[0])
+                self._labels.prepare(target[0])
 
     def start(self) -> None:
         """Watch from now on: the training has begun."""
@@ -91,61 +87,13 @@ class LivePrediction(QObject):
         )
         if not self._on or image is None or self._watched != prediction.key:
             return
-        with no_garbage_collection():
-            layer = self._layer_of(image)
-            if layer is not None and layer.data[index].shape == prediction.labels.shape:
-                layer.data[index] = prediction.labels
-                layer.refresh()
+        self._labels.show(image, index, prediction.labels)
 
     def stop(self) -> None:
         """Take the layer away."""
         self._on = False
         self._soon.stop()
-        self._remove()
-
-    def _layer_of(self, image: Image) -> Labels | None:
-        """Return the layer for predictions of an image, made if need be."""
-        if self._layer is not None and self._image_id == _id(image):
-            return self._layer
-        empty = np.zeros(Radiographs.of(image).shape, np.uint8)
-        self._image_id = _id(image)
-        if self._layer is None or self._layer.ndim != empty.ndim:
-            self._remove()
-            self._layer = self._insert(empty, image)
-        else:
-            # Removing a layer halts the window for longer: napari then collects garbage.
-            self._layer.data = empty
-            for name, value in layers.placement(image).items():
-                setattr(self._layer, name, value)
-        self._layer.name = f"{image.name} (training)"
-        self._move_above(image)
-        return self._layer
-
-    def _insert(self, data: NDArray[np.uint8], image: Image) -> Labels:
-        layer = Labels(
-            data, **(tissue_appearance() | {"opacity": BELOW_PAINT}), **layers.placement(image)
-        )
-        painted.mark_passing(layer)
-        # Inserting selects: that would take the brush out of the user's hand.
-        selected, active = set(self._viewer.layers.selection), self._viewer.layers.selection.active
-        self._viewer.layers.append(layer)
-        self._viewer.layers.selection = selected
-        self._viewer.layers.selection.active = active
-        layer.editable = False
-        return layer
-
-    def _move_above(self, image: Image) -> None:
-        """Put the layer above its image, and so below what is painted on it."""
-        all_layers = self._viewer.layers
-        where, target = all_layers.index(self._layer), all_layers.index(image) + 1
-        if where != target:
-            all_layers.move(where, target)
-
-    def _remove(self) -> None:
-        layer, self._layer = self._layer, None
-        if layer is not None and layer in self._viewer.layers:
-            with no_garbage_collection():
-                self._viewer.layers.remove(layer)
+        self._labels.remove()
 
     def _target(self) -> tuple[Image, Index] | None:
         """Return the image of the selected layer or row, else the topmost one that is shown."""
@@ -176,10 +124,10 @@ class LivePrediction(QObject):
             self._soon.start()
 
     def _on_removed(self, event: Event) -> None:
-        if event.value is self._layer and self._on:  # by the user
+        if event.value is self._labels.layer and self._on:  # by the user
             self.stop()
-        elif _id(event.value) == self._image_id:
-            self._remove()
+        elif _id(event.value) == self._labels.image_id:
+            self._labels.remove()
         self._on_moved()
 
 

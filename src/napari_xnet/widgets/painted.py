@@ -1,5 +1,6 @@
 """What people painted: which Labels layer goes with which radiograph, and how much is in it."""
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,33 @@ class Painted:
                 yield index, labels
 
 
+def corrections(layer: Labels, index: Index, labels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Keep what a person painted: what differs from what the network wrote there.
+
+    Parameters
+    ----------
+    layer : Labels
+    index : tuple of int
+        Which of its radiographs.
+    labels : ndarray of int, shape (Y, X)
+        What is there now.
+
+    Returns
+    -------
+    ndarray of uint8, shape (Y, X)
+        0 where nobody painted, and where a value is no tissue class.
+    """
+    result = np.where(labels <= tissue.CLASSES[-1].value, labels, 0).astype(np.uint8)
+    own, one = _entry(layer), Painted.of(layer)
+    if one.written.get(index) == digest(labels):
+        result[:] = 0
+    elif own.get("layer") == str(layer.unique_id) and index in own.get("copies", {}):
+        data = zlib.decompress(own["copies"][index])
+        written = np.frombuffer(data, np.uint8).reshape(labels.shape)
+        result[result == written] = 0
+    return result
+
+
 @dataclass(frozen=True)
 class Amount:
     """How much is painted in a layer.
@@ -115,11 +143,14 @@ def mark_passing(layer: Image | Labels) -> None:
     layer.metadata[METADATA_KEY] = {_OURS: True}
 
 
+def is_passing(layer: Any) -> bool:
+    """Whether it is a layer that we show for a while."""
+    return _OURS in _entry(layer)
+
+
 def lasting(viewer: "Viewer") -> list[Labels]:
     """Labels layers of a viewer without those that we show for a while."""
-    return [
-        layer for layer in viewer.layers if isinstance(layer, Labels) and _OURS not in _entry(layer)
-    ]
+    return [layer for layer in viewer.layers if isinstance(layer, Labels) and not is_passing(layer)]
 
 
 def mark_painting(layer: Labels, image: Image) -> None:

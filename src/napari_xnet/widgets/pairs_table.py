@@ -71,6 +71,8 @@ class PairsTable(QTableWidget):
 
     changed = Signal()
     """The pairs, or what is painted in them, changed."""
+    stroke = Signal(object)
+    """Something was painted, or undone, in this Labels layer, just now."""
 
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(0, _FIRST_CLASS + len(tissue.CLASSES))
@@ -122,6 +124,10 @@ class PairsTable(QTableWidget):
             for image, labels in self._labels.items()
             if labels is not None and str(image.unique_id) not in self._unused
         ]
+
+    def images(self) -> list[Image]:
+        """Images of all rows."""
+        return list(self._images)
 
     def current_image(self) -> Image | None:
         """Image of the selected row, or the only one."""
@@ -307,7 +313,7 @@ class PairsTable(QTableWidget):
             self._viewer.layers.selection.active = self._labels.get(image) or image
             # Those of one size are compared more easily if the view stays.
             if not 0 <= before < len(self._images) or not _lie_alike(image, self._images[before]):
-                _look_at(self._viewer, image)
+                self._viewer.fit_to_view(layers=[image])
 
     def _show_row(self, row: int, short_name: str, image: Image, layer: Labels | None) -> None:
         use = self._item(row, _IMAGE, short_name, image.name)
@@ -359,7 +365,7 @@ class PairsTable(QTableWidget):
             self.changed.emit()
 
     def _watch(self, layer: Any) -> None:
-        if isinstance(layer, Labels):
+        if isinstance(layer, Labels) and not painted.is_passing(layer):
             for event in (layer.events.paint, layer.events.set_data, layer.events.data):
                 event.connect(self._on_painted)
 
@@ -373,6 +379,7 @@ class PairsTable(QTableWidget):
         if event.type != "set_data" or not moved:
             self._stale.add(layer_id)
             self._count_soon.start()
+            self.stroke.emit(event.source)
 
     def _on_inserted(self, event: Event) -> None:
         self._watch(event.value)
@@ -455,13 +462,6 @@ class _LabelsDelegate(QStyledItemDelegate):
         self.commitData.emit(combo)
         self.closeEditor.emit(combo)
         self._table.choose(image, combo.currentData())
-
-
-def _look_at(viewer: "Viewer", image: Image) -> None:
-    try:
-        viewer.fit_to_view(layers=[image])
-    except TypeError:  # before 0.9.2 napari only looks at all layers together
-        viewer.fit_to_view()
 
 
 def _lie_alike(image: Image, other: Image) -> bool:

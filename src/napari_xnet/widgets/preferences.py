@@ -24,12 +24,15 @@ class Preferences:
         Where the network runs.
     memory_mb : int
         Memory that the network may use at once.
+    live_cache_mb : int
+        Room on disk for what live segmentation knows of radiographs.
     """
 
     models_folder: Path | None
     size_px: int | None
     device: str
     memory_mb: int
+    live_cache_mb: int
 
     @classmethod
     def current(cls) -> "Preferences":
@@ -43,6 +46,7 @@ class Preferences:
             else None,
             device=settings.device,
             memory_mb=settings.memory_mb,
+            live_cache_mb=settings.live_cache_mb,
         )
 
     @staticmethod

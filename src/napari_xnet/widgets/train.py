@@ -3,6 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QPoint, QSize, Qt, QTimer
 from qtpy.QtWidgets import QMenu, QSizePolicy
 
-from napari_xnet.engine import Engine, Progress, training_engine
+from napari_xnet.engine import Engine, Progress, shared_engine, training_engine
 from napari_xnet.engine.messages import Stop
 from napari_xnet.errors import Cancelled, XNetError
-from napari_xnet.models.store import models_folder
+from napari_xnet.models.store import check_new_name, free_name, models_folder
+from napari_xnet.training.config import deeper
 from napari_xnet.training.events import EpochEnd, Note, Prediction, Started
 from napari_xnet.training.execution import Summary
 from napari_xnet.training.run import Run, unfinished_runs
 from napari_xnet.widgets import importing, layers, model_events, painting, train_job
+from napari_xnet.widgets.live import Live
+from napari_xnet.widgets.live_panel import LivePanel
 from napari_xnet.widgets.live_prediction import LivePrediction
 from napari_xnet.widgets.painted import Painted
 from napari_xnet.widgets.pairs_table import NO_IMAGE, PairsTable
@@ -98,7 +102,11 @@ class TrainWidget(ScrolledDock):
             tooltip="End the training now without a model. It can be resumed.",
         )
         self._run_view = RunView(napari_viewer)
-        self._live = LivePrediction(napari_viewer, self._engine, self._table)
+        self._watched = LivePrediction(napari_viewer, self._engine, self._table)
+        self._live = Live(
+            napari_viewer, self, shared_engine(), self._table, lambda: self._settings.base.value
+        )
+        self._live_panel = LivePanel(napari_viewer, self._table, self._live, self.paint_here)
         self._rows = [
             row(self._new_button, self._import_button),
             row(self._preview.button),
@@ -108,8 +116,11 @@ class TrainWidget(ScrolledDock):
         self._lay_out()
 
         self._table.changed.connect(self._refresh)
+        self._live.changed.connect(self._refresh)
         self._new_button.changed.connect(self.new_labels)
         self._import_button.changed.connect(self.import_labels)
+        self._live_panel.keep_button.changed.connect(self.keep_live)
+        self._live_panel.deeper_button.changed.connect(self.train_deeper)
         self._start_button.changed.connect(self.start)
         self._resume_button.changed.connect(self.resume)
         self._stop_button.changed.connect(self.stop_and_keep)
@@ -141,6 +152,55 @@ class TrainWidget(ScrolledDock):
         self._table.show_alone(image)
         painting.let_show_through(self._viewer, image, labels)
         painting.start_painting(self._viewer, labels)
+
+    def paint_here(self) -> None:
+        """Make sure that there is a layer to paint on for the displayed radiograph, selected."""
+        image = self._table.current_image()
+        labels = self._table.labels_of(image) if image is not None else None
+        if labels is None:
+            self.new_labels()
+        elif self._viewer.layers.selection.active != labels or labels.mode == "pan_zoom":
+            painting.start_painting(self._viewer, labels)
+
+    def keep_live(self) -> None:
+        """Save what was learned from the strokes as a model of its own."""
+        name = self._settings.name.value.strip()
+        self._keep(name, lambda: self._live_panel.say(f'"{name}" is ready in Segment radiograph.'))
+
+    def train_deeper(self) -> None:
+        """Train the network from where the live segmentation is."""
+        folder = Preferences.current().models_folder
+        name = free_name(f"{self._settings.name.value.strip()}-live", folder)
+
+        def start() -> None:
+            try:
+                job = replace(self._job(), base=name, config=deeper(), preset="quick")
+            except XNetError as error:
+                self._refuse(error)
+                show_warning(str(error))
+                return
+            self._begin(functools.partial(train_job.prepare, job))
+
+        self._keep(name, start)
+
+    def _keep(self, name: str, then: Callable[[], None]) -> None:
+        folder = Preferences.current().models_folder or models_folder()
+        try:
+            check_new_name(name, folder)
+        except XNetError as error:
+            show_error(str(error))
+            return
+
+        def finish(error: Exception | None) -> None:
+            if error is not None:
+                show_failure(error, "There is not enough memory to keep this model.")
+                return
+            model_events.announce(name)
+            self._settings.refresh_models()
+            self._settings.propose_name()
+            then()
+
+        self._live.keep(folder / name, finish)
 
     def import_labels(self) -> None:
         """Ask for a mask and what its values mean, and make it the labels of the current image."""
@@ -202,16 +262,19 @@ class TrainWidget(ScrolledDock):
             self._close()
         elif event.type() == QEvent.Type.ParentChange and self._keys is None:
             self._keys = painting.ClassKeys(self._viewer)
+            self._live_panel.bind_keys()
         return bool(super().event(event))
 
     def _close(self) -> None:
         if self._task.is_running:
             show_info("Training was cancelled: Train XNet > Resume… goes on from the last epoch.")
         self.cancel()
-        self._live.stop()
+        self._watched.stop()
+        self._live.turn(False)
         self._preview.hide()
         if self._keys:
             self._keys.release()
+            self._live_panel.release_keys()
             self._keys = None
 
     def _lay_out(self) -> None:
@@ -220,6 +283,7 @@ class TrainWidget(ScrolledDock):
             self._table,
             self._advice.native,
             labels.native,
+            self._live_panel,
             preview_row.native,
             self._settings,
             start.native,
@@ -276,6 +340,7 @@ class TrainWidget(ScrolledDock):
 
     def _begin(self, prepare: "_Prepare") -> None:
         self._preview.hide()
+        self._live.turn(False)
         self._stopping = False
         self._refused_for = None
         self._run = None
@@ -296,23 +361,23 @@ class TrainWidget(ScrolledDock):
             case EpochEnd() as epoch:
                 self._run_view.show_epoch(epoch)
             case Prediction() as prediction:
-                self._live.show(prediction)
+                self._watched.show(prediction)
             case Note(text):
                 show_info(text)
                 self._run_view.show_note(text)
             case Started():
                 self._run_view.show_progress(news)
-                self._live.start()
+                self._watched.start()
                 self._refresh()
             case _:
                 self._run_view.show_progress(news)
 
     def _prepare_live(self) -> None:
         if self._task.is_running and not self._task.dock_ended:
-            self._live.prepare()
+            self._watched.prepare()
 
     def _finish(self, summary: Summary | None, error: Exception | None) -> None:
-        self._live.stop()
+        self._watched.stop()
         self._look_for_runs()
         if summary:
             self._show_summary(summary)
@@ -393,7 +458,8 @@ class TrainWidget(ScrolledDock):
         if self._refused_for and self._refused_for != advice:  # that has been mended
             self._refused_for = None
             self._run_view.end("")
-        self._advice.native.setVisible(bool(advice) and not running)
+        # Live segmentation needs no class: the model knows those that nobody painted.
+        self._advice.native.setVisible(bool(advice) and not running and not self._live.is_on)
         warning = get_theme(self._viewer.theme).warning.as_hex()
         self._advice.native.setStyleSheet(f"color: {warning}")
         self._new_button.enabled = self._table.current_image() is not None

@@ -1,0 +1,217 @@
+"""Several radiographs that strokes are painted on, and the classifier that follows them."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+
+from napari_xnet import tissue
+from napari_xnet.imaging import working_labels
+from napari_xnet.inference import Options
+from napari_xnet.inference.postprocess import label
+from napari_xnet.live.answer import Answer, Forgotten
+from napari_xnet.live.cache import DescriptionCache
+from napari_xnet.live.description import Description, fingerprint
+from napari_xnet.live.guidance import next_place, uncertainty
+from napari_xnet.live.strokes import Samples, learn
+from napari_xnet.models import Model
+from napari_xnet.models.forest import Forest
+
+_MEMORY_BYTES = 2**29
+"""How much descriptions may take; the others are on disk."""
+_CHUNK = 2**13
+_WORKERS = min(4, os.cpu_count() or 1)
+
+
+@dataclass(eq=False)
+class _Known:
+    image: NDArray[Any]
+    description: Description
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.image.nbytes) + self.description.nbytes
+
+
+class LiveSession:
+    """Radiographs by key, what is painted on them, and a classifier of all that.
+
+    Parameters
+    ----------
+    model : Model
+        Its network describes the pixels, its opinion is the prior.
+    options : Options
+        Of which `size_px` and `polarity` count.
+    cache : DescriptionCache
+    """
+
+    def __init__(self, model: Model, options: Options, cache: DescriptionCache) -> None:
+        self.model = model
+        self._options = options
+        self._cache = cache
+        self._known: OrderedDict[Hashable, _Known] = OrderedDict()
+        self._painted: dict[Hashable, NDArray[np.uint8]] = {}
+        self._strokes: dict[Hashable, Samples] = {}
+        self._opinions: dict[Hashable, Samples] = {}
+        self._pixels: tuple[Description, NDArray[np.float32]] | None = None
+
+    def describe(
+        self, key: Hashable, image: NDArray[Any], check: Callable[[], None] | None = None
+    ) -> None:
+        """Describe a radiograph, or find what is known of it.
+
+        Parameters
+        ----------
+        key : hashable
+        image : ndarray of any real dtype, shape (Y, X), or (Y, X, 3 or 4) in colour
+        check : callable, optional
+            Called often; what it raises stops the work.
+
+        Raises
+        ------
+        ImageError
+            See `imaging.working_image`.
+        """
+        name = fingerprint(image, self.model, self._options)
+        description = self._cache.get(
+            name, lambda: Description.of(image, self.model, self._options, check)
+        )
+        self._known[key] = _Known(image, description)
+        self._known.move_to_end(key)
+        while len(self._known) > 1 and self._memory() > _MEMORY_BYTES:
+            self._known.popitem(last=False)
+
+    def paint(self, key: Hashable, labels: NDArray[np.uint8] | None) -> None:
+        """Say what is painted on a radiograph, instead of what was said before.
+
+        Parameters
+        ----------
+        key : hashable
+        labels : ndarray of uint8, shape (Y, X), optional
+            Values of `tissue.CLASSES`, 0 where nothing is painted; None if
+            nothing is.
+
+        Raises
+        ------
+        Forgotten
+        """
+        description = self._find(key).description
+        if labels is None:
+            labels = np.zeros(description.working.shape, np.uint8)
+        working = working_labels(labels, description.working)
+        self._painted[key] = working
+        self._strokes.pop(key, None)
+        if working.any():
+            self._strokes[key] = Samples.painted(description, working)
+            self._opinions[key] = Samples.opinions(description)
+
+    def forget(self, key: Hashable) -> None:
+        """Forget a radiograph and what is painted on it."""
+        for known in (self._known, self._painted, self._strokes, self._opinions):
+            known.pop(key, None)
+
+    def answer(
+        self,
+        key: Hashable,
+        painted: NDArray[np.uint8] | None = None,
+        with_uncertainty: bool = False,
+    ) -> Answer:
+        """Segment a radiograph as the strokes on all of them say.
+
+        Parameters
+        ----------
+        key : hashable
+        painted : ndarray of uint8, shape (Y, X), optional
+            What is painted on it; the answer has it as it is.
+        with_uncertainty : bool
+
+        Returns
+        -------
+        Answer
+
+        Raises
+        ------
+        Forgotten
+        """
+        known = self._find(key)
+        description = known.description
+        probabilities = description.probabilities
+        if self._strokes:
+            own = [] if key in self._strokes else [Samples.opinions(description)]
+            forest = self._learn(own)
+            probabilities = _predict(forest, self._pixels_of(description))
+            probabilities = probabilities.reshape(description.probabilities.shape)
+        labels = np.empty(description.working.shape, np.uint8)
+        unsure = np.empty_like(labels) if with_uncertainty else None
+        for rows, planes in description.upsampling(probabilities).strips(known.image):
+            labels[rows] = label(planes)
+            if unsure is not None:
+                unsure[rows] = np.round(255 * uncertainty(planes, axis=0))
+        if painted is not None:
+            np.copyto(labels, painted, where=painted > 0)
+        nothing = np.zeros(probabilities.shape[:2], np.uint8)
+        place = next_place(probabilities, self._painted.get(key, nothing))
+        scale = description.working.scale
+        centre = place and ((place[0] + 0.5) / scale - 0.5, (place[1] + 0.5) / scale - 0.5)
+        return Answer(labels, unsure, centre, bool(self._strokes))
+
+    def forest(self) -> Forest | None:
+        """Return the classifier of all strokes; None if there is none."""
+        if not self._strokes:
+            return None
+        learned = self._learn([])
+        trees = [one.tree_ for one in learned.estimators_]
+        return Forest.of(trees, [int(one) for one in learned.classes_])
+
+    def painted_px(self) -> dict[str, int]:
+        """Count the pixels of working images that are painted, by class."""
+        counts = np.zeros(1 + len(tissue.CLASSES), int)
+        for labels in self._painted.values():
+            counts += np.bincount(labels.reshape(-1), minlength=len(counts))
+        return {one.name: int(counts[one.value]) for one in tissue.CLASSES}
+
+    @property
+    def painted_radiographs(self) -> int:
+        """How many have strokes."""
+        return len(self._strokes)
+
+    def _learn(self, more: list[Samples]) -> RandomForestClassifier:
+        opinions = [self._opinions[key] for key in self._strokes]
+        return learn(list(self._strokes.values()), opinions + more, _WORKERS)
+
+    def _find(self, key: Hashable) -> _Known:
+        if key not in self._known:
+            raise Forgotten("This radiograph is not in memory.")
+        return self._known[key]
+
+    def _pixels_of(self, description: Description) -> NDArray[np.float32]:
+        """Features in single precision: kept for the radiograph that is worked on."""
+        if self._pixels is None or self._pixels[0] is not description:
+            self._pixels = (description, description.pixels)
+        return self._pixels[1]
+
+    def _memory(self) -> int:
+        return sum(one.nbytes for one in self._known.values())
+
+
+def _predict(forest: RandomForestClassifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities of pixels, shape (N, 3)."""
+    result = np.zeros((len(pixels), len(tissue.CLASSES)), np.float32)
+    known = [int(one) for one in forest.classes_]
+
+    def fill(start: int) -> None:
+        part = slice(start, start + _CHUNK)
+        # Chunk by chunk, so that the features of a pixel stay in the cache for all trees.
+        total = sum(tree.tree_.predict(pixels[part]) for tree in forest.estimators_)
+        total = total.reshape(len(total), len(known))
+        result[part, known] = total / total.sum(axis=1, keepdims=True)
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        list(pool.map(fill, range(0, len(pixels), _CHUNK)))
+    return result

@@ -1,0 +1,123 @@
+"""A classifier learned from painted pixels, with a network's opinion as a weak prior."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+
+from napari_xnet import tissue
+from napari_xnet.live.description import Description
+
+_TREES = 30
+_MOST_PAINTED = 4000
+"""Painted pixels that are learned from; more would make the answer slower, not better."""
+_OPINIONS = 1500
+"""Pixels of which the network's opinion counts."""
+_OPINION_WEIGHT = 0.5
+"""Of all opinions together, of that of as many painted pixels."""
+_HALVED_BY = 4000
+"""So many painted pixels halve the weight of each opinion."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Pixels of a radiograph, their classes, and how much each counts.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32, shape (N, F)
+    classes : ndarray of uint8, shape (N,)
+        Indices of classes.
+    weights : ndarray of float32, shape (N,)
+    """
+
+    pixels: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def painted(cls, description: Description, labels: NDArray[np.uint8]) -> Self:
+        """Take what is painted, at most so much as counts.
+
+        Parameters
+        ----------
+        description : Description
+        labels : ndarray of uint8, shape (H, W)
+            On the grid of the working image, see `imaging.working_labels`.
+        """
+        where = np.flatnonzero(labels)
+        if len(where) > _MOST_PAINTED:
+            where = np.random.default_rng(0).choice(where, _MOST_PAINTED, replace=False)
+        classes = labels.reshape(-1)[where] - np.uint8(tissue.OPEN_BEAM.value)
+        return cls(_take(description, where), classes, np.ones(len(where), np.float32))
+
+    @classmethod
+    def opinions(cls, description: Description, count: int = _OPINIONS) -> Self:
+        """Draw what the network takes some pixels for, with how sure it is as their weights."""
+        probabilities = description.probabilities.reshape(-1, len(tissue.CLASSES))
+        rng = np.random.default_rng(0)
+        where = rng.choice(len(probabilities), min(count, len(probabilities)), replace=False)
+        chosen = probabilities[where]
+        classes = chosen.argmax(axis=1).astype(np.uint8)
+        return cls(_take(description, where), classes, chosen.max(axis=1))
+
+    @classmethod
+    def together(cls, several: Sequence[Self]) -> Self:
+        """Put samples of several radiographs together."""
+        return cls(
+            np.concatenate([one.pixels for one in several]),
+            np.concatenate([one.classes for one in several]),
+            np.concatenate([one.weights for one in several]),
+        )
+
+    def __len__(self) -> int:
+        """Count the pixels."""
+        return len(self.classes)
+
+
+def learn(
+    painted: Sequence[Samples], opinions: Sequence[Samples], workers: int = 1
+) -> RandomForestClassifier:
+    """Learn from strokes, and a little from the network's opinion.
+
+    The opinions together weigh half as much as the strokes at most, and ever
+    less the more is painted: one stroke corrects, and does not destroy.
+
+    Parameters
+    ----------
+    painted, opinions : sequences of Samples
+        Of each radiograph; something is painted.
+    workers : int
+        Threads.
+
+    Returns
+    -------
+    RandomForestClassifier
+        Whose classes are indices of tissue classes.
+    """
+    strokes, prior = Samples.together(painted), Samples.together(opinions)
+    rng = np.random.default_rng(0)
+    if len(strokes) > _MOST_PAINTED:
+        strokes = _some(strokes, rng.choice(len(strokes), _MOST_PAINTED, replace=False))
+    if len(prior) > _OPINIONS:
+        prior = _some(prior, rng.choice(len(prior), _OPINIONS, replace=False))
+    share = min(1.0, len(strokes) / max(1, len(prior)))
+    weight = _OPINION_WEIGHT * share / (1 + len(strokes) / _HALVED_BY)
+    forest = RandomForestClassifier(_TREES, n_jobs=workers, random_state=0)
+    return forest.fit(
+        np.concatenate([strokes.pixels, prior.pixels]),
+        np.concatenate([strokes.classes, prior.classes]),
+        np.concatenate([strokes.weights, prior.weights * weight]),
+    )
+
+
+def _take(description: Description, where: NDArray[np.intp]) -> NDArray[np.float32]:
+    features = description.features
+    return features.reshape(-1, features.shape[-1])[where].astype(np.float32)
+
+
+def _some(samples: Samples, chosen: NDArray[np.intp]) -> Samples:
+    return Samples(samples.pixels[chosen], samples.classes[chosen], samples.weights[chosen])

@@ -1,0 +1,434 @@
+"""Live segmentation: labels that follow the brush."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import platformdirs
+from napari.layers import Image, Labels
+from napari.qt.threading import thread_worker
+from napari.utils.events import Event
+from napari.utils.notifications import show_error
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_xnet.engine import Engine
+from napari_xnet.engine.live import LivePair, LiveSettings, live_answer, live_keep, live_prepare
+from napari_xnet.engine.messages import Stop
+from napari_xnet.errors import Cancelled, XNetError
+from napari_xnet.inference import Options
+from napari_xnet.live.answer import Answer, Forgotten
+from napari_xnet.models import DEFAULT, find_model
+from napari_xnet.widgets import layers, painted
+from napari_xnet.widgets.layers import Index, Radiographs
+from napari_xnet.widgets.pairs_table import PairsTable
+from napari_xnet.widgets.parts import Lifetime
+from napari_xnet.widgets.passing_labels import PassingLabels
+from napari_xnet.widgets.preferences import Preferences
+from napari_xnet.widgets.warm_up import no_garbage_collection
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+_IDLE_MS = 700
+"""So long after the last stroke other radiographs are looked at."""
+
+Key = tuple[str, Index]
+"""Id of an image layer, and which of its radiographs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The radiograph that is displayed, and the layer that is painted for it."""
+
+    image: Image
+    index: Index
+    labels: Labels | None
+
+    @property
+    def key(self) -> Key:
+        """By which the engine knows it."""
+        return str(self.image.unique_id), self.index
+
+
+class Live(QObject):
+    """Asks the engine after each stroke, and shows what it answers; the newest request wins.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    dock : QWidget
+        With which it ends.
+    engine : Engine
+    table : PairsTable
+        Knows which labels belong to which image.
+    base : callable
+        Returns the name of the model that describes the pixels.
+    """
+
+    changed = Signal()
+    """It was turned on or off, or there is another answer."""
+
+    def __init__(
+        self,
+        viewer: "Viewer",
+        dock: QWidget,
+        engine: Engine,
+        table: PairsTable,
+        base: Callable[[], str],
+    ) -> None:
+        super().__init__(dock)
+        self.is_on = False
+        self.status = ""
+        self._viewer = viewer
+        self._engine = engine
+        self._table = table
+        self._base = base
+        self._life = Lifetime(dock)
+        self._prediction = PassingLabels(viewer, "live")
+        self._unsure: Image | None = None
+        self._shows_uncertainty = False
+        self._asking = self._again = False
+        self._preparing: Key | None = None
+        self._pid: int | None = None
+        self._settings: LiveSettings | None = None
+        self._told: set[Key] = set()
+        """What the engine knows; another process knows nothing."""
+        self._painted: set[Key] = set()
+        """Of whose paint it knows all."""
+        self._gone: list[Key] = []
+        self._answer: tuple[Key, Answer] | None = None
+        self._idle = QTimer(self)
+        self._idle.setSingleShot(True)
+        self._idle.setInterval(_IDLE_MS)
+        self._idle.timeout.connect(self._look_ahead)
+        table.stroke.connect(self._on_stroke)
+        table.changed.connect(self._on_moved)
+        viewer.layers.selection.events.active.connect(self._on_moved)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.current_step.connect(self._on_moved)
+
+    def turn(self, on: bool) -> None:
+        """Turn it on or off; off, its layers go."""
+        if on == self.is_on:
+            return
+        self.is_on = on
+        if on:
+            self._ask()
+        else:
+            self._idle.stop()
+            self._answer = None
+            self.status = ""
+            self._prediction.remove()
+            self._remove_uncertainty()
+        self.changed.emit()
+
+    def show_uncertainty(self, on: bool) -> None:
+        """Show where the classes are nearly equally likely, as a layer."""
+        self._shows_uncertainty = on
+        if on:
+            self._ask()
+        else:
+            self._remove_uncertainty()
+
+    def shown(self) -> Shown | None:
+        """Return the radiograph of the selected layer or row, if it is displayed."""
+        active = self._viewer.layers.selection.active
+        image = self._table.image_of(active) or self._table.current_image()
+        if image is None or image not in self._viewer.layers:
+            return None
+        index = layers.shown_index(image, self._viewer.dims.point)
+        return Shown(image, index, self._table.labels_of(image))
+
+    @property
+    def answer(self) -> Answer | None:
+        """What the engine said of the radiograph that is displayed."""
+        shown = self.shown()
+        if self.is_on and self._answer and shown and self._answer[0] == shown.key:
+            return self._answer[1]
+        return None
+
+    def go_to_next_place(self) -> None:
+        """Centre the view on the place where a stroke would help most."""
+        shown, answer = self.shown(), self.answer
+        if shown is None or answer is None or answer.next_place is None:
+            return
+        place = shown.image.data_to_world((*shown.index, *answer.next_place))
+        centre = list(self._viewer.scene.camera.center)
+        centre[-2:] = place[-2:]
+        self._viewer.scene.camera.center = tuple(centre)
+
+    def keep(self, folder: Path, finish: Callable[[Exception | None], None]) -> None:
+        """Save model and classifier as a new model, in a thread.
+
+        Parameters
+        ----------
+        folder : Path
+        finish : callable
+            Gets None, or what went wrong.
+        """
+        worker = _keep(self._engine, self._current_settings(), folder)
+        worker.returned.connect(lambda error: None if self._life.ended else finish(error))
+        worker.start()
+
+    def _on_stroke(self, layer: Labels) -> None:
+        if not self.is_on or self._life.ended:
+            return
+        image = self._table.image_of(layer)
+        if image is not None:
+            own = str(image.unique_id)
+            self._painted = {key for key in self._painted if key[0] != own}
+            self._ask()
+
+    def _on_moved(self) -> None:
+        shown = self.shown() if self.is_on and not self._life.ended else None
+        if shown is not None and (self._answer is None or self._answer[0] != shown.key):
+            self._ask()
+
+    def _on_removed(self, event: Event) -> None:
+        if self._life.ended:
+            return
+        own = str(event.value.unique_id)
+        self._gone += [key for key in self._told if key[0] == own]
+        self._told = {key for key in self._told if key[0] != own}
+        self._painted = {key for key in self._painted if key[0] != own}
+        if event.value is self._unsure:
+            self._unsure = None
+        if event.value is self._prediction.layer:  # by the user
+            self._prediction.layer = None
+            if self.is_on:
+                self.turn(False)
+        elif own == self._prediction.image_id:
+            self._prediction.remove()
+
+    def _current_settings(self) -> LiveSettings:
+        preferences = Preferences.current()
+        base = self._base()
+        return LiveSettings(
+            model=find_model(DEFAULT if base == "none" else base, preferences.models_folder),
+            options=Options(size_px=preferences.size_px, memory_mb=preferences.memory_mb),
+            cache=platformdirs.user_cache_path("napari-xnet") / "live",
+            cache_mb=preferences.live_cache_mb,
+        )
+
+    def _ask(self) -> None:
+        """Ask for what is displayed; while an answer is awaited, once more after it."""
+        if not self.is_on or self._life.ended:
+            return
+        if self._asking:
+            self._again = True
+            if self._preparing:
+                self._engine.tell(Stop())
+            return
+        shown = self.shown()
+        if shown is None:
+            self._say("No image open: File > Open, or File > Open Sample > XNet.")
+            return
+        try:
+            settings = self._begin()
+            radiographs = Radiographs.of(shown.image)
+        except XNetError as error:
+            self._fail(error)
+            return
+        self._asking, self._again = True, False
+        job = _Job(
+            settings,
+            shown,
+            radiographs,
+            shown.key in self._told,
+            tuple(self._gone),
+            self._shows_uncertainty,
+        )
+        self._gone = []
+        self._idle.stop()
+        worker = _answer(self._engine, job)
+        worker.returned.connect(lambda outcome: self._on_answer(job, *outcome))
+        worker.start()
+        if shown.key not in self._told:
+            self._say("Looking at the radiograph…")
+
+    def _begin(self) -> LiveSettings:
+        """Note what the engine knows: nothing, if it or the settings are new."""
+        settings = self._current_settings()
+        self._engine.environment = Preferences.current().environment
+        self._engine.start()
+        if (self._engine.pid, settings) != (self._pid, self._settings):
+            self._told, self._painted = set(), set()
+        self._pid, self._settings = self._engine.pid, settings
+        return settings
+
+    def _on_answer(self, job: "_Job", answer: Answer | None, error: Exception | None) -> None:
+        self._asking = False
+        if self._life.ended or not self.is_on:
+            return
+        key = job.shown.key
+        if isinstance(error, Forgotten):
+            self._told.discard(key)
+            self._painted.discard(key)
+            self._again = True
+        elif answer is None:
+            self._fail(error)
+            return
+        else:
+            self._told.add(key)
+            self._painted.add(key)
+            shown = self.shown()
+            if shown is not None and shown.key == key and job.shown.image in self._viewer.layers:
+                self._show(job.shown, answer)
+        if self._again:
+            self._ask()
+        else:
+            self._idle.start()
+
+    def _show(self, shown: Shown, answer: Answer) -> None:
+        self._answer = (shown.key, answer)
+        self._prediction.show(shown.image, shown.index, answer.labels)
+        if answer.uncertainty is not None and self._shows_uncertainty:
+            self._show_uncertainty(shown, answer.uncertainty)
+        said = "Strokes count." if answer.painted else "What the model says: paint what is wrong."
+        self._say(f"Live: {said}")
+
+    def _show_uncertainty(self, shown: Shown, values: NDArray[np.uint8]) -> None:
+        place = layers.placement(shown.image)
+        shape = Radiographs.of(shown.image).shape
+        with no_garbage_collection():
+            if self._unsure is None or self._unsure.data.shape != shape:
+                self._remove_uncertainty()
+                selected = set(self._viewer.layers.selection)
+                active = self._viewer.layers.selection.active
+                self._unsure = Image(
+                    np.zeros(shape, np.uint8),
+                    name="uncertainty",
+                    colormap="magma",
+                    blending="additive",
+                    contrast_limits=(0, 255),
+                    opacity=0.7,
+                    **place,
+                )
+                painted.mark_passing(self._unsure)
+                self._viewer.layers.append(self._unsure)
+                self._viewer.layers.selection = selected
+                self._viewer.layers.selection.active = active
+            for name, value in place.items():
+                setattr(self._unsure, name, value)
+            self._unsure.data[shown.index] = values
+            self._unsure.refresh()
+
+    def _remove_uncertainty(self) -> None:
+        layer, self._unsure = self._unsure, None
+        if layer is not None and layer in self._viewer.layers:
+            with no_garbage_collection():
+                self._viewer.layers.remove(layer)
+
+    def _look_ahead(self) -> None:
+        """Let the engine look at what is painted elsewhere, then at what may be shown next."""
+        if not self.is_on or self._asking or self._life.ended or self._settings is None:
+            return
+        for shown in self._upcoming():
+            if shown.key not in self._told or (
+                shown.labels is not None and shown.key not in self._painted
+            ):
+                self._asking, self._preparing = True, shown.key
+                worker = _prepare(self._engine, self._settings, shown)
+                worker.returned.connect(lambda outcome, one=shown: self._on_prepared(one, outcome))
+                worker.start()
+                return
+
+    def _upcoming(self) -> list[Shown]:
+        """Radiographs with paint, then the neighbours of the displayed one."""
+        every = [
+            Shown(image, index, self._table.labels_of(image))
+            for image in self._table.images()
+            for index in Radiographs.of(image).indices()
+        ]
+        with_paint = {str(pair.image.unique_id): pair.labels for pair in self._table.pairs()}
+        wanted = [one for one in every if one.key[0] in with_paint and one.index == ()]
+        now = self.shown()
+        keys = [one.key for one in every]
+        if now is not None and now.key in keys:
+            here = keys.index(now.key)
+            wanted += every[here + 1 : here + 2] + every[max(0, here - 1) : here]
+        return [one for one in wanted if now is None or one.key != now.key]
+
+    def _on_prepared(self, shown: Shown, outcome: tuple[bool, Exception | None]) -> None:
+        self._asking, self._preparing = False, None
+        if self._life.ended or not self.is_on:
+            return
+        done, error = outcome
+        if done or error:
+            # An error is said when it is shown; until then it must not be tried for ever.
+            self._told.add(shown.key)
+            self._painted.add(shown.key)
+        if self._again:
+            self._ask()
+        else:
+            self._idle.start()
+
+    def _fail(self, error: Exception | None) -> None:
+        self._asking = False
+        self.turn(False)
+        if isinstance(error, XNetError) and not isinstance(error, Cancelled):
+            show_error(str(error))
+            self.status = f"Live segmentation was turned off. {error}"
+            self.changed.emit()
+        elif error is not None and not isinstance(error, XNetError):
+            raise error
+
+    def _say(self, text: str) -> None:
+        self.status = text
+        self.changed.emit()
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    settings: LiveSettings
+    shown: Shown
+    radiographs: Radiographs
+    knows_image: bool
+    gone: tuple[Key, ...]
+    with_uncertainty: bool
+
+
+def _nothing() -> None:
+    pass
+
+
+def _paint_of(labels: Labels | None, index: Index) -> NDArray[np.uint8] | None:
+    if labels is None:
+        return None
+    values = Radiographs.of(labels).read(index, _nothing)
+    return painted.corrections(labels, index, values)
+
+
+@thread_worker
+def _answer(engine: Engine, job: _Job) -> tuple[Answer | None, Exception | None]:
+    try:
+        index = job.shown.index
+        image = None if job.knows_image else job.radiographs.read(index, _nothing)
+        pair = LivePair(job.shown.key, image, _paint_of(job.shown.labels, index))
+        found = engine.run(live_answer, job.settings, pair, job.gone, job.with_uncertainty)
+    except Exception as error:
+        return None, error
+    return found, None
+
+
+@thread_worker
+def _prepare(engine: Engine, settings: LiveSettings, shown: Shown) -> tuple[bool, Exception | None]:
+    try:
+        image = Radiographs.of(shown.image).read(shown.index, _nothing)
+        pair = LivePair(shown.key, image, _paint_of(shown.labels, shown.index))
+        return bool(engine.run(live_prepare, settings, pair)), None
+    except Exception as error:
+        return False, error
+
+
+@thread_worker
+def _keep(engine: Engine, settings: LiveSettings, folder: Path) -> Exception | None:
+    try:
+        engine.run(live_keep, settings, folder)
+    except Exception as error:
+        return error
+    return None
