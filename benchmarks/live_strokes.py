@@ -220,6 +220,9 @@ def painted_by_convpaint(
     """Ask napari-convpaint."""
 
     def segment(painted: Labels) -> Labels:
+        classes = np.unique(painted[painted > 0])
+        if len(classes) == 1:  # it refuses to learn from one
+            return np.full_like(painted, classes[0])
         ((labels,), _) = convpaint(
             task(one, painted), call.convpaint_python, call.convpaint_features, call.seed
         )

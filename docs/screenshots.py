@@ -56,10 +56,10 @@ def _take(folder: Path) -> None:
 
     _, widget = viewer.window.add_plugin_dock_widget("napari-xnet", "Segment radiograph")
     wait()
-    last = widget["status"].native
-    bottom = last.mapTo(widget.native, last.rect().bottomLeft()).y()
-    rows = QRect(0, 0, widget.native.width(), bottom)
-    widget.native.grab(rows).save(str(folder / "dock.png"))
+    last = widget._parts["status"].native
+    bottom = last.mapTo(widget, last.rect().bottomLeft()).y()
+    rows = QRect(0, 0, widget.width(), bottom)
+    widget.grab(rows).save(str(folder / "dock.png"))
 
     widget.run()
     shoot("loading")

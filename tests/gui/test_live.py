@@ -99,6 +99,7 @@ def test_labels_follow_the_brush_and_undo(viewer, dock, live, wait_until):
     assert dock["live_status"].value.startswith("Saved") or not dock["live_status"].value
 
 
+@pytest.mark.slow
 def test_keys_do_what_buttons_do(viewer, dock, live, wait_until, file):
     labels = viewer.layers.selection.active
     canvas = viewer.window._qt_viewer.canvas.native
@@ -124,6 +125,7 @@ def test_keys_do_what_buttons_do(viewer, dock, live, wait_until, file):
     assert "hand (live)" not in viewer.layers
 
 
+@pytest.mark.slow
 def test_labels_that_are_there_already_are_not_overwritten(viewer, dock, live, wait_until, file):
     other = file.with_name("hand_labels.tif")
     other.write_bytes(b"of somebody else")
@@ -133,6 +135,7 @@ def test_labels_that_are_there_already_are_not_overwritten(viewer, dock, live, w
     assert other.read_bytes() == b"of somebody else"
 
 
+@pytest.mark.slow
 def test_strokes_on_one_slice_count_on_the_next(viewer, dock, hand, wait_until):
     stack = viewer.add_image(np.stack([hand, hand[:, ::-1]]), name="two")
     wait_until(lambda: dock["new_labels"].enabled, 5)
@@ -165,6 +168,7 @@ def test_strokes_on_one_slice_count_on_the_next(viewer, dock, hand, wait_until):
     assert stack in viewer.layers
 
 
+@pytest.mark.slow
 def test_a_brush_over_a_prediction_is_a_correction(viewer, dock, open_dock, hand, wait_until):
     viewer.add_image(hand, name="hand")
     segmenting = open_dock("Segment radiograph")
@@ -204,6 +208,7 @@ def test_what_was_learned_is_kept_as_a_model(viewer, dock, open_dock, live, wait
     assert (found == answer.labels).mean() > 0.97
 
 
+@pytest.mark.slow
 def test_uncertainty_is_a_layer_that_comes_and_goes(viewer, dock, live, wait_until):
     active = viewer.layers.selection.active
     dock["uncertainty"].value = True
@@ -215,12 +220,14 @@ def test_uncertainty_is_a_layer_that_comes_and_goes(viewer, dock, live, wait_unt
     assert "uncertainty" not in viewer.layers
 
 
+@pytest.mark.slow
 def test_deleting_its_layer_turns_it_off(viewer, dock, live):
     viewer.layers.remove("hand (live)")
     assert not dock["live"].value
     assert dock["live"].enabled
 
 
+@pytest.mark.slow
 def test_the_image_may_go_while_an_answer_is_awaited(viewer, dock, live, wait_until, hand):
     labels = viewer.layers.selection.active
     labels.paint((50, 50), 1)

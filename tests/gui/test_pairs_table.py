@@ -143,7 +143,7 @@ def test_user_chooses_pairs_labels_and_groups(viewer, table, wait_until):
 def test_prediction_is_proposed_once_it_is_edited(viewer, table, wait_until):
     image = viewer.add_image(np.zeros((20, 20)), name="hand")
     place = layers.placement(image)
-    labels = layers.add_labels(viewer, str(image.unique_id), "hand", (20, 20), place)
+    labels = layers.add_labels(viewer, str(image.unique_id), "hand", "default", (20, 20), place)
     layers.write_labels(labels, {(): np.full((20, 20), 3, np.uint8)}, place)
     wait_until(lambda: texts(table) == [["hand", "none", "", "", "", ""]], 5)
 

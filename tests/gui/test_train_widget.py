@@ -301,9 +301,9 @@ def test_docks_that_do_not_fit_lie_behind_tabs(viewer, dock, open_dock, wait_unt
     other = open_dock()
     window = viewer.window._qt_window
     wait_until(lambda: bool(window.tabifiedDockWidgets(docked(dock.widget))), 5)
-    assert window.tabifiedDockWidgets(docked(dock.widget)) == [docked(other.widget.native)]
+    assert window.tabifiedDockWidgets(docked(dock.widget)) == [docked(other.widget)]
     # The one that was opened last is in front.
-    wait_until(lambda: not other.widget.native.visibleRegion().isEmpty(), 5)
+    wait_until(lambda: not other.widget.visibleRegion().isEmpty(), 5)
     assert dock.widget.visibleRegion().isEmpty()
 
 
@@ -356,7 +356,7 @@ def test_train_then_segment_has_the_model_selected(
     assert dock.status == f"Not trained: {notifications[-1]}"
     assert dock.widget.findChild(RunView).curve("loss")[0] == [1, 2]
 
-    viewer.window.remove_dock_widget(segment.widget.native)
+    viewer.window.remove_dock_widget(segment.widget)
     assert open_dock()["model"].value == "my model"
 
 
@@ -521,7 +521,12 @@ def test_predictions_do_not_hide_what_one_paints(viewer, dock, wait_until, hand)
     images = [viewer.add_image(hand, name=name) for name in ("first", "second")]
     predicted = [
         layers.add_labels(
-            viewer, str(image.unique_id), image.name, hand.shape, layers.placement(image)
+            viewer,
+            str(image.unique_id),
+            image.name,
+            "default",
+            hand.shape,
+            layers.placement(image),
         )
         for image in images
     ]

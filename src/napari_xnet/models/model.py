@@ -143,15 +143,7 @@ class Model:
                 check=check,
             )
         found = self.describe(images, polarity, shadows=shadows, call_px=call_px, check=check)
-        probabilities = []
-        for _, features in found:
-            pixels = features.reshape(-1, features.shape[-1])
-            if pixels.shape[1] != self.forest.features:
-                raise ModelError(
-                    f'The classifier of "{self.card.name}" belongs to another network.'
-                )
-            probabilities.append(self.forest.predict(pixels).reshape(*features.shape[:2], -1))
-        return np.stack(probabilities)
+        return np.stack([probabilities for probabilities, _ in found])
 
     def describe(
         self,
@@ -162,7 +154,7 @@ class Model:
         call_px: int | None = None,
         check: Callable[[], None] | None = None,
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Tell what the network alone says of working images, and the features of their pixels.
+        """Tell what the model says of working images, and the features of their pixels.
 
         Parameters
         ----------
@@ -187,7 +179,15 @@ class Model:
                 call_px=call_px,
                 check=check,
             )
-            yield probabilities, pixel_features(self.network, image, probabilities)
+            features = pixel_features(self.network, image, probabilities)
+            if self.forest is not None:
+                if features.shape[-1] != self.forest.features:
+                    raise ModelError(
+                        f'The classifier of "{self.card.name}" belongs to another network.'
+                    )
+                pixels = features.reshape(-1, features.shape[-1])
+                probabilities = self.forest.predict(pixels).reshape(probabilities.shape)
+            yield probabilities, features
 
 
 def _load_forest(path: Path, card: ModelCard) -> Forest | None:

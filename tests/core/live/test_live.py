@@ -324,6 +324,15 @@ def test_a_kept_model_segments_as_it_did_live(kept, session, hand):
     assert (found == session.answer("hand").labels).mean() > 0.99
 
 
+def test_live_goes_on_from_a_kept_model(kept, hand):
+    _, before = kept
+    session = LiveSession(load_model("mine"), SMALL, Nowhere())
+    session.describe("hand", hand[0])
+    answer = session.answer("hand")
+    assert not answer.painted
+    assert (answer.labels[before == 3] == 2).mean() > 0.8
+
+
 def test_a_kept_model_travels_with_its_classifier(kept, tmp_path, hand):
     file = export_model("mine", tmp_path / "yours")
     assert import_model(file) == "yours"

@@ -254,6 +254,7 @@ def test_the_card_says_what_the_model_learned_from_but_not_from_whom(whole):
     assert {"val_dice", "val_dice_open_beam", "val_dice_soft_tissue"} <= set(summary.metrics)
 
 
+@pytest.mark.slow
 def test_a_model_learns_an_easy_radiograph(image, base, compiled):
     events = Events()
     model = train(
