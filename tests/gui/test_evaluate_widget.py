@@ -36,7 +36,8 @@ def finish(dock, wait_until) -> None:
 
 
 def table(dock) -> str:
-    return re.sub("<[^>]*>|\\s", " ", dock.widget.findChild(QLabel, "table").text())
+    text = re.sub("<[^>]*>", " ", dock.widget.findChild(QLabel, "table").text())
+    return " ".join(text.split())
 
 
 def test_without_a_reference_the_dock_says_what_to_do(viewer, dock):
