@@ -3,13 +3,11 @@
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
 
 from napari_xnet import tissue
 from napari_xnet.imaging import working_labels
@@ -19,13 +17,12 @@ from napari_xnet.live.answer import Answer, Forgotten
 from napari_xnet.live.cache import DescriptionCache
 from napari_xnet.live.description import Description, fingerprint
 from napari_xnet.live.guidance import next_place, uncertainty
-from napari_xnet.live.strokes import Samples, learn
+from napari_xnet.live.strokes import Learned, Samples, learn
 from napari_xnet.models import Model
 from napari_xnet.models.forest import Forest
 
 _MEMORY_BYTES = 2**29
 """How much descriptions may take; the others are on disk."""
-_CHUNK = 2**13
 _WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -144,9 +141,8 @@ class LiveSession:
         probabilities = description.probabilities
         if self._strokes:
             own = [] if key in self._strokes else [Samples.opinions(description)]
-            forest = self._learn(own)
-            probabilities = _predict(forest, self._pixels_of(description))
-            probabilities = probabilities.reshape(description.probabilities.shape)
+            found = self._learn(own).predict(self._pixels_of(description), _WORKERS)
+            probabilities = found.reshape(probabilities.shape)
         labels = np.empty(description.working.shape, np.uint8)
         unsure = np.empty_like(labels) if with_uncertainty else None
         for rows, planes in description.upsampling(probabilities).strips(known.image):
@@ -165,9 +161,7 @@ class LiveSession:
         """Return the classifier of all strokes; None if there is none."""
         if not self._strokes:
             return None
-        learned = self._learn([])
-        trees = [one.tree_ for one in learned.estimators_]
-        return Forest.of(trees, [int(one) for one in learned.classes_])
+        return self._learn([]).as_forest()
 
     def painted_px(self) -> dict[str, int]:
         """Count the pixels of working images that are painted, by class."""
@@ -181,7 +175,7 @@ class LiveSession:
         """How many have strokes."""
         return len(self._strokes)
 
-    def _learn(self, more: list[Samples]) -> RandomForestClassifier:
+    def _learn(self, more: list[Samples]) -> Learned:
         opinions = [self._opinions[key] for key in self._strokes]
         return learn(list(self._strokes.values()), opinions + more, _WORKERS)
 
@@ -198,20 +192,3 @@ class LiveSession:
 
     def _memory(self) -> int:
         return sum(one.nbytes for one in self._known.values())
-
-
-def _predict(forest: RandomForestClassifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities of pixels, shape (N, 3)."""
-    result = np.zeros((len(pixels), len(tissue.CLASSES)), np.float32)
-    known = [int(one) for one in forest.classes_]
-
-    def fill(start: int) -> None:
-        part = slice(start, start + _CHUNK)
-        # Chunk by chunk, so that the features of a pixel stay in the cache for all trees.
-        total = sum(tree.tree_.predict(pixels[part]) for tree in forest.estimators_)
-        total = total.reshape(len(total), len(known))
-        result[part, known] = total / total.sum(axis=1, keepdims=True)
-
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        list(pool.map(fill, range(0, len(pixels), _CHUNK)))
-    return result

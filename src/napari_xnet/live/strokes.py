@@ -1,17 +1,20 @@
 """A classifier learned from painted pixels, with a network's opinion as a weak prior."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from napari_xnet import tissue
 from napari_xnet.live.description import Description
+from napari_xnet.models.forest import Forest
 
 _TREES = 30
+_CHUNK = 2**13
 _MOST_PAINTED = 4000
 """Painted pixels that are learned from; more would make the answer slower, not better."""
 _OPINIONS = 1500
@@ -78,9 +81,44 @@ class Samples:
         return len(self.classes)
 
 
-def learn(
-    painted: Sequence[Samples], opinions: Sequence[Samples], workers: int = 1
-) -> RandomForestClassifier:
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A random forest of scikit-learn's trees.
+
+    Attributes
+    ----------
+    trees : list of DecisionTreeClassifier
+        Each knows the same classes.
+    """
+
+    trees: list[DecisionTreeClassifier]
+
+    @property
+    def classes(self) -> list[int]:
+        """Indices of the tissue classes that it knows."""
+        return [int(one) for one in self.trees[0].classes_]
+
+    def as_forest(self) -> Forest:
+        """Return it as plain arrays."""
+        return Forest.of([one.tree_ for one in self.trees], self.classes)
+
+    def predict(self, pixels: NDArray[np.float32], workers: int = 1) -> NDArray[np.float32]:
+        """Probabilities of pixels, as `Forest.predict`, but faster."""
+        result = np.zeros((len(pixels), len(tissue.CLASSES)), np.float32)
+
+        def fill(start: int) -> None:
+            part = slice(start, start + _CHUNK)
+            # Chunk by chunk, so that the features of a pixel stay in the cache for all trees.
+            total = sum(one.tree_.predict(pixels[part]) for one in self.trees)
+            total = total.reshape(len(total), -1)
+            result[part, self.classes] = total / total.sum(axis=1, keepdims=True)
+
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(fill, range(0, len(pixels), _CHUNK)))
+        return result
+
+
+def learn(painted: Sequence[Samples], opinions: Sequence[Samples], workers: int = 1) -> Learned:
     """Learn from strokes, and a little from the network's opinion.
 
     The opinions together weigh half as much as the strokes at most, and ever
@@ -95,8 +133,8 @@ def learn(
 
     Returns
     -------
-    RandomForestClassifier
-        Whose classes are indices of tissue classes.
+    Learned
+        The same for the same samples.
     """
     strokes, prior = Samples.together(painted), Samples.together(opinions)
     rng = np.random.default_rng(0)
@@ -106,12 +144,20 @@ def learn(
         prior = _some(prior, rng.choice(len(prior), _OPINIONS, replace=False))
     share = min(1.0, len(strokes) / max(1, len(prior)))
     weight = _OPINION_WEIGHT * share / (1 + len(strokes) / _HALVED_BY)
-    forest = RandomForestClassifier(_TREES, n_jobs=workers, random_state=0)
-    return forest.fit(
-        np.concatenate([strokes.pixels, prior.pixels]),
-        np.concatenate([strokes.classes, prior.classes]),
-        np.concatenate([strokes.weights, prior.weights * weight]),
-    )
+    pixels = np.concatenate([strokes.pixels, prior.pixels])
+    classes = np.concatenate([strokes.classes, prior.classes])
+    weights = np.concatenate([strokes.weights, prior.weights * weight]).astype(float)
+    weights /= weights.sum()
+
+    def grow(seed: int) -> DecisionTreeClassifier:
+        # A tree that is fully grown obeys whom it knows, whatever that weighs. So the weights say
+        # who is drawn, which not every version of scikit-learn's own forest does.
+        drawn = np.random.default_rng(seed).multinomial(len(weights), weights)
+        tree = DecisionTreeClassifier(max_features="sqrt", random_state=seed)
+        return tree.fit(pixels, classes, drawn.astype(float))
+
+    with ThreadPoolExecutor(workers) as pool:
+        return Learned(list(pool.map(grow, range(_TREES))))
 
 
 def _take(description: Description, where: NDArray[np.intp]) -> NDArray[np.float32]:
