@@ -170,7 +170,7 @@ def until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
         if time.monotonic() > end:
             raise SystemExit("It did not happen in time.")
         QApplication.processEvents()
-        time.sleep(0.001)
+        time.sleep(0.005)  # an event loop that waits takes no processor from the engine
 
 
 if __name__ == "__main__":

@@ -314,11 +314,14 @@ class EdgeAwareUpsampling:
                 (down[:, near] @ plane[near]).reshape(len(guide), -1, guide.shape[1])
                 for plane in self._coefficients
             )
-            fitted = np.clip(slope * guide[:, np.newaxis] + offset, 0, 1)
-            rest = np.clip(1 - fitted.sum(axis=1, keepdims=True), 0, 1)
-            result = np.concatenate([fitted, rest], axis=1)
-            result /= result.sum(axis=1, keepdims=True)
-            yield rows, result.transpose(1, 0, 2)
+            slope *= guide[:, np.newaxis]
+            slope += offset
+            result = np.empty((slope.shape[1] + 1, *guide.shape), np.float32)
+            np.clip(slope.transpose(1, 0, 2), 0, 1, out=result[:-1])
+            total = result[:-1].sum(axis=0)
+            np.maximum(1 - total, 0, out=result[-1])
+            result[:-1] /= np.maximum(total, 1)
+            yield rows, result
 
 
 def _averaged(

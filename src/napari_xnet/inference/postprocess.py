@@ -156,7 +156,10 @@ def label(
        section on post-processing.
     """
     if soft_tissue_threshold is None:
-        index = probabilities.argmax(axis=0)
+        # Three comparisons are several times as fast as argmax over such an axis.
+        beam, soft, bone = probabilities
+        index = (soft > beam).astype(np.uint8)
+        index[bone > np.maximum(beam, soft)] = _BONE
     else:
         hard = np.where(probabilities[_BONE] > probabilities[_BEAM], _BONE, _BEAM)
         index = np.where(probabilities[_SOFT] > soft_tissue_threshold, _SOFT, hard)
