@@ -209,6 +209,24 @@ def test_what_was_learned_is_kept_as_a_model(viewer, dock, open_dock, live, wait
 
 
 @pytest.mark.slow
+def test_train_deeper_keeps_the_live_model_and_trains_from_it(viewer, dock, live, wait_until):
+    labels = viewer.layers.selection.active
+    rub_out_bone(labels, live, wait_until, dock)
+    dock["model_name"].value = "mine"
+    wait_until(lambda: dock["deeper"].enabled, 5)
+    dock.click("deeper")
+    wait_until(lambda: "mine-live" in list_models(), 20)
+    task = dock.widget._task
+    wait_until(lambda: task.is_running, 10)
+    assert not dock["live"].value
+    wait_until(lambda: dock.widget._run is not None, 60)
+    assert dock.widget._run.record.name == "mine"
+    assert dock.widget._run.record.base == "mine-live"
+    task.cancel()
+    wait_until(lambda: not task.is_running, 30)
+
+
+@pytest.mark.slow
 def test_uncertainty_is_a_layer_that_comes_and_goes(viewer, dock, live, wait_until):
     active = viewer.layers.selection.active
     dock["uncertainty"].value = True

@@ -17,7 +17,7 @@ _TREES = 20
 _DRAWN = 2000
 """Pixels that a tree is grown from, at most."""
 _CHUNK = 2**14
-_MOST_PAINTED = 4000
+_MOST_PAINTED = 3000
 """Painted pixels that are learned from; more would make the answer slower, not better."""
 _OPINIONS = 1500
 """Pixels of which the network's opinion counts."""

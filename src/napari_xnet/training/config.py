@@ -380,7 +380,8 @@ def deeper() -> TrainingConfig:
     """Parameters by which a model that was painted live is trained: quick, and holding on to it."""
     quick = preset("quick")
     held = quick.fine_tuning.model_copy(update={"pseudo_labels": 0.3, "confidence": 0.8})
-    return quick.model_copy(update={"fine_tuning": held})
+    # Of a few strokes nothing can be spared to validate.
+    return quick.model_copy(update={"fine_tuning": held, "split": Split(by="nothing")})
 
 
 def preset(name: str) -> TrainingConfig:

@@ -93,7 +93,7 @@ def check_pair(pair: Pair) -> bool:
     return high > tissue.UNLABELLED
 
 
-def check_labels(painted: Mapping[int, int], pairs: int) -> list[str]:
+def check_labels(painted: Mapping[int, int], pairs: int, believes: bool = False) -> list[str]:
     """Refuse labels of which nothing can be learned.
 
     Parameters
@@ -102,6 +102,9 @@ def check_labels(painted: Mapping[int, int], pairs: int) -> list[str]:
         Painted pixels of each tissue class, of all pairs together.
     pairs : int
         How many there are.
+    believes : bool
+        Whether a base model speaks for what is not painted: then one class is
+        enough.
 
     Returns
     -------
@@ -121,6 +124,8 @@ def check_labels(painted: Mapping[int, int], pairs: int) -> list[str]:
         raise TrainingError(
             "Nothing is painted: all labels are 0. Paint some strokes of each class first."
         )
+    if believes:
+        return []
     if len(there) == 1:
         raise TrainingError(
             f"Only {there[0]} is painted: paint some {' and '.join(missing)} too, so that there is "

@@ -276,7 +276,8 @@ def create_run(
     card, base_folder = _start(base, config, models_folder)
     used = [pair for pair in pairs if check_pair(pair)]
     painted = _count([pair.labels for pair in used])
-    notes = check_labels(painted, len(pairs))
+    believes = base_folder is not None and config.fine_tuning.pseudo_labels > 0
+    notes = check_labels(painted, len(pairs), believes)
     if preset == "quick" and base_folder is None:
         notes.append(
             "The preset quick is made to fine-tune a model: from random weights it learns little. "
@@ -347,7 +348,8 @@ def _examples(
     painted = _count([one.labels for one in examples])
     left = _count([trains for trains, _ in halves])
     aside = [one.name for one in tissue.CLASSES if painted[one.value] and not left[one.value]]
-    if sum(count > 0 for count in left.values()) < 2:
+    fewest = 1 if config.fine_tuning.pseudo_labels else 2  # a base speaks for the others
+    if sum(count > 0 for count in left.values()) < fewest:
         raise TrainingError(
             f"All {' and '.join(aside)} is for validation: too little is left to train on. Paint "
             "more of it, or choose another split."

@@ -165,7 +165,12 @@ class TrainWidget(ScrolledDock):
     def keep_live(self) -> None:
         """Save what was learned from the strokes as a model of its own."""
         name = self._settings.name.value.strip()
-        self._keep(name, lambda: self._live_panel.say(f'"{name}" is ready in Segment radiograph.'))
+
+        def tell() -> None:
+            self._settings.propose_name()
+            self._live_panel.say(f'"{name}" is ready in Segment radiograph.')
+
+        self._keep(name, tell)
 
     def train_deeper(self) -> None:
         """Train the network from where the live segmentation is."""
@@ -197,7 +202,6 @@ class TrainWidget(ScrolledDock):
                 return
             model_events.announce(name)
             self._settings.refresh_models()
-            self._settings.propose_name()
             then()
 
         self._live.keep(folder / name, finish)

@@ -255,7 +255,7 @@ def test_strokes_on_one_radiograph_count_on_another(session, hand):
 def test_much_paint_is_thinned_out_but_every_class_stays(description, hand):
     labels = working_labels(hand[1], description.working)
     samples = Samples.painted(description, labels)
-    assert len(samples) == 4000
+    assert len(samples) == 3000
     assert set(samples.classes) == {0, 1, 2}
     learned = learn([samples, samples], [Samples.opinions(description)], workers=2)
     found = learned.predict(samples.pixels, workers=2)
