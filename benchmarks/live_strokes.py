@@ -187,12 +187,15 @@ def live(call: argparse.Namespace, one: Radiograph, base: str) -> tuple[Segment,
 
 def quick(call: argparse.Namespace, one: Radiograph, base: str) -> tuple[Segment, Labels]:
     """Train with the preset `quick`."""
+    start = napari_xnet.segment(one.image, base).labels
 
     def segment(painted: Labels) -> Labels:
+        if len(np.unique(painted[painted > 0])) == 1:  # it refuses to learn from one class
+            return start
         ((labels,), _) = trained(task(one, painted), base, {"seed": call.seed})
         return labels
 
-    return segment, napari_xnet.segment(one.image, base).labels
+    return segment, start
 
 
 def forest(call: argparse.Namespace, one: Radiograph, base: str) -> tuple[Segment, Labels]:
