@@ -136,8 +136,9 @@ class PairsTable(QTableWidget):
         return self._images[-1] if self._images else None
 
     def labels_of(self, image: Image) -> Labels | None:
-        """Labels layer of an image's row."""
-        return self._labels.get(image)
+        """Labels layer of an image's row, unless it was just deleted."""
+        layer = self._labels.get(image)
+        return layer if layer in self._viewer.layers else None
 
     def image_of(self, layer: Any) -> Image | None:
         """Image of the row to which a layer belongs."""
