@@ -169,6 +169,22 @@ def test_strokes_on_one_slice_count_on_the_next(viewer, dock, hand, wait_until):
 
 
 @pytest.mark.slow
+def test_paint_on_slices_that_were_not_shown_counts(viewer, dock, hand, wait_until):
+    viewer.add_image(np.stack([hand, hand[:, ::-1], hand]), name="three")
+    strokes = np.zeros((3, *hand.shape), np.uint8)
+    strokes[2, 10:20, 10:20] = 3
+    viewer.add_labels(strokes, name="three_labels")
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    viewer.dims.set_point(0, 0)
+    dock.click("live")
+    live = dock.widget._live
+    wait_until(lambda: live.answer is not None)
+    assert not live.answer.painted
+    wait_until(lambda: live.answer.painted, 30)
+    assert viewer.layers["three_labels"].data.sum() == strokes.sum()
+
+
+@pytest.mark.slow
 def test_a_brush_over_a_prediction_is_a_correction(viewer, dock, open_dock, hand, wait_until):
     viewer.add_image(hand, name="hand")
     segmenting = open_dock("Segment radiograph")

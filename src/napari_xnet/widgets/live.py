@@ -91,8 +91,9 @@ class Live(QObject):
         self._prediction = PassingLabels(viewer, "live")
         self._unsure: Image | None = None
         self._shows_uncertainty = False
-        self._asking = self._again = False
-        self._preparing: Key | None = None
+        self._asking = self._again = self._preparing = False
+        self._has_learned = False
+        """Paint that the answer shown does not know."""
         self._pid: int | None = None
         self._settings: LiveSettings | None = None
         self._told: set[Key] = set()
@@ -233,7 +234,7 @@ class Live(QObject):
         except XNetError as error:
             self._fail(error)
             return
-        self._asking, self._again = True, False
+        self._asking, self._again, self._has_learned = True, False, False
         job = _Job(
             settings,
             shown,
@@ -324,44 +325,48 @@ class Live(QObject):
                 self._viewer.layers.remove(layer)
 
     def _look_ahead(self) -> None:
-        """Let the engine look at what is painted elsewhere, then at what may be shown next."""
+        """Let the engine look at what may be shown next, then at what is painted elsewhere."""
         if not self.is_on or self._asking or self._life.ended or self._settings is None:
             return
-        for shown in self._upcoming():
-            if shown.key not in self._told or (
-                shown.labels is not None and shown.key not in self._painted
-            ):
-                self._asking, self._preparing = True, shown.key
-                worker = _prepare(self._engine, self._settings, shown)
-                worker.returned.connect(lambda outcome, one=shown: self._on_prepared(one, outcome))
-                worker.start()
-                return
+        beside, elsewhere = self._others()
+        if beside or elsewhere:
+            self._asking = self._preparing = True
+            job = _Ahead(self._settings, beside, elsewhere, lambda: self._again)
+            worker = _prepare(self._engine, job)
+            worker.returned.connect(self._on_prepared)
+            worker.start()
+        elif self._has_learned:
+            self._ask()
 
-    def _upcoming(self) -> list[Shown]:
-        """Radiographs with paint, then the neighbours of the displayed one."""
+    def _others(self) -> tuple[list[Shown], list[Shown]]:
+        """Neighbours that the engine does not know, and those with paint that it may not know."""
         every = [
             Shown(image, index, self._table.labels_of(image))
             for image in self._table.images()
             for index in Radiographs.of(image).indices()
         ]
-        with_paint = {str(pair.image.unique_id): pair.labels for pair in self._table.pairs()}
-        wanted = [one for one in every if one.key[0] in with_paint and one.index == ()]
         now = self.shown()
-        keys = [one.key for one in every]
-        if now is not None and now.key in keys:
-            here = keys.index(now.key)
-            wanted += every[here + 1 : here + 2] + every[max(0, here - 1) : here]
-        return [one for one in wanted if now is None or one.key != now.key]
+        here = next((at for at, one in enumerate(every) if now and one.key == now.key), None)
+        neighbours = [] if here is None else every[here + 1 : here + 2] + every[:here][-1:]
+        with_paint = {str(pair.image.unique_id) for pair in self._table.pairs()}
+        return (
+            [one for one in neighbours if one.key not in self._told],
+            [
+                one
+                for at, one in enumerate(every)
+                if at != here and one.key[0] in with_paint and one.key not in self._painted
+            ],
+        )
 
-    def _on_prepared(self, shown: Shown, outcome: tuple[bool, Exception | None]) -> None:
-        self._asking, self._preparing = False, None
+    def _on_prepared(self, outcome: "_Seen") -> None:
+        self._asking = self._preparing = False
         if self._life.ended or not self.is_on:
             return
-        done, error = outcome
-        if done or error:
-            # An error is said when it is shown; until then it must not be tried for ever.
-            self._told.add(shown.key)
-            self._painted.add(shown.key)
+        self._painted.update(outcome.unpainted)
+        self._has_learned |= outcome.has_paint
+        if outcome.key is not None:
+            self._told.add(outcome.key)
+            self._painted.add(outcome.key)
         if self._again:
             self._ask()
         else:
@@ -415,14 +420,43 @@ def _answer(engine: Engine, job: _Job) -> tuple[Answer | None, Exception | None]
     return found, None
 
 
+@dataclass(frozen=True, eq=False)
+class _Ahead:
+    settings: LiveSettings
+    beside: list[Shown]
+    elsewhere: list[Shown]
+    is_interrupted: Callable[[], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    key: Key | None
+    """Of the radiograph that the engine looked at."""
+    has_paint: bool
+    unpainted: list[Key]
+
+
 @thread_worker
-def _prepare(engine: Engine, settings: LiveSettings, shown: Shown) -> tuple[bool, Exception | None]:
-    try:
-        image = Radiographs.of(shown.image).read(shown.index, _nothing)
-        pair = LivePair(shown.key, image, _paint_of(shown.labels, shown.index))
-        return bool(engine.run(live_prepare, settings, pair)), None
-    except Exception as error:
-        return False, error
+def _prepare(engine: Engine, job: _Ahead) -> _Seen:
+    """Let the engine look at one of them: a neighbour, or else the first that has paint."""
+    unpainted: list[Key] = []
+    for one in (*job.beside, *job.elsewhere):
+        if job.is_interrupted():
+            break
+        has_paint, done = False, True
+        try:
+            paint = _paint_of(one.labels, one.index)
+            has_paint = paint is not None and bool(paint.any())
+            if not has_paint and one not in job.beside:
+                unpainted.append(one.key)
+                continue
+            image = Radiographs.of(one.image).read(one.index, _nothing)
+            done = engine.run(live_prepare, job.settings, LivePair(one.key, image, paint))
+        except Exception:
+            # It is said when it is shown; until then it must not be tried for ever.
+            has_paint = False
+        return _Seen(one.key if done else None, has_paint and done, unpainted)
+    return _Seen(None, False, unpainted)
 
 
 @thread_worker
