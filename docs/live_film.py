@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PICTURE = Path(__file__).parent / "images" / "live.png"
-REGION, SEEDS, SIZE_PX = "elbow", (5, 8), 700
+REGION, SEEDS, SIZE_PX = "wrist", (4, 2), 700
 WINDOW = (1180, 760)
 WIDTH_PX = 800
 """Of a frame in the picture."""
@@ -90,9 +90,9 @@ def _take(scratch: Path) -> list:
     panel.uncertainty.value = False
     panel.accept()
     shoot()
-    dock._settings.name.value = "my elbows"
+    dock._settings.name.value = "my wrists"
     dock.train_deeper()
-    until(lambda: "my elbows-live" in list_models())
+    until(lambda: "my wrists-live" in list_models())
     until(lambda: dock._task.is_running)
     until(lambda: len(dock._run_view.history) > 3)
     shoot()
@@ -101,7 +101,7 @@ def _take(scratch: Path) -> list:
     viewer.layers.clear()
     viewer.add_image(second.image, name="second")
     _, segmenting = viewer.window.add_plugin_dock_widget("napari-xnet", "Segment radiograph")
-    segmenting._model.value = next(one for one in list_models() if one.endswith("elbows"))
+    segmenting._model.value = next(one for one in list_models() if one.endswith("wrists"))
     segmenting.run()
     until(lambda: "second_labels" in viewer.layers)
     shoot()

@@ -4,6 +4,7 @@ TensorFlow, JAX and PyTorch answer these questions each in their own way, and
 Keras does not ask them.
 """
 
+import contextlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,21 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of a backend says that the memory of the device is used up."""
     text = f"{type(error).__name__} {error}".lower()
     return isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY)
+
+
+def limit_threads(count: int) -> None:
+    """Let networks use so many processors; before the first one is built, or it has no effect.
+
+    JAX takes what it finds.
+    """
+    match keras.backend.backend():
+        case "tensorflow":
+            threading: Any = importlib.import_module("tensorflow").config.threading
+            with contextlib.suppress(RuntimeError):  # too late
+                threading.set_intra_op_parallelism_threads(count)
+                threading.set_inter_op_parallelism_threads(1)
+        case "torch":
+            importlib.import_module("torch").set_num_threads(count)
 
 
 def _graphics_card() -> tuple[str, tuple[int, int]] | None:

@@ -31,3 +31,11 @@ class EngineError(XNetError):
 
 class Cancelled(XNetError):
     """The user cancelled the work."""
+
+
+def reason(error: BaseException) -> str:
+    """Say in one line what went wrong, whether a user can do something about it or not."""
+    first = str(error).strip().partition("\n")[0]
+    if isinstance(error, XNetError) and first:
+        return first
+    return f"{type(error).__name__}: {first or 'not enough memory'}"

@@ -1,20 +1,28 @@
 """``napari-xnet segment``."""
 
 import argparse
+import contextlib
 import glob
+import importlib.util
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from napari_xnet import models
 from napari_xnet.cli import postprocessing
-from napari_xnet.cli.terminal import DONE, SOME_FAILED, failure, first_line, say
+from napari_xnet.cli.terminal import DONE, SOME_FAILED, failure, say
 from napari_xnet.errors import XNetError
 
 if TYPE_CHECKING:
     from napari_xnet.inference import Options
+    from napari_xnet.inference.batch import Outcome, Summary
+    from napari_xnet.inference.files import Target
+
+_MOST_REASONS = 10
+"""Lines of a list on the terminal."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,14 +45,68 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     postprocessing.add_polarity_to(segment)
     postprocessing.add_to(segment)
+    where = segment.add_argument_group(
+        "many images",
+        "Results that are there already are kept, so an interrupted command goes on when it is "
+        "given again. DIR/failures.csv lists what failed. Needs the extra cluster (Dask).",
+    )
+    where.add_argument(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="processes on this machine (default: as many as it has room for, if worth it)",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask cluster that sees the same files, such as tcp://10.0.0.1:8786",
+    )
     segment.set_defaults(run=_segment)
 
 
 def _segment(call: argparse.Namespace) -> int:
-    paths, missing = [], []
-    for path in _expand(call.images):
-        if not path.is_file():
-            missing.append(path)
+    if call.scheduler and call.workers:
+        raise XNetError("--workers are those of this machine: leave them out with --scheduler.")
+    paths, summary = _inputs(call.images)
+    card = models.show_model(call.model)
+    options = postprocessing.options_of(call, card)
+    try:
+        call.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise XNetError(
+            f"The folder {call.output} cannot be made: {error.strerror}. Choose another one."
+        ) from error
+    for outcome in summary.failures:
+        say(failure(outcome.image, outcome.error))
+    if paths:
+        _segment_all(paths, call, card, options, summary)
+    table = summary.write_failures(call.output)
+    if summary.total > 1 or table:
+        say(f"napari-xnet: {summary}")
+    if table:
+        for why, count in summary.reasons()[:_MOST_REASONS]:
+            say(f"    {count:6d}  {why}")
+        say(f"    See {table}.")
+    return SOME_FAILED if table else DONE
+
+
+def _inputs(patterns: Sequence[str]) -> tuple[list[Path], "Summary"]:
+    """Files to segment; and a summary with what is none.
+
+    Raises
+    ------
+    XNetError
+        If two of them would be written to one file.
+    """
+    from napari_xnet.inference.batch import Outcome, Summary
+
+    paths, summary = [], Summary()
+    for path in _expand(patterns):
+        if path.is_dir():
+            why = f"is a folder: give its images, such as {path / '*.tif'}"
+            summary.add(Outcome(path, error=why))
+        elif not path.is_file():
+            summary.add(Outcome(path, error="There is no such file."))
         elif path.stem.endswith(("_labels", "_probabilities")):
             say(f"{path}: skipped, since by its name it is a result.")
         else:
@@ -52,57 +114,85 @@ def _segment(call: argparse.Namespace) -> int:
     stems = Counter(path.stem.lower() for path in paths)
     twice = [str(path) for path in paths if stems[path.stem.lower()] > 1]
     if twice:
+        more = f" and {len(twice) - _MOST_REASONS} more" if len(twice) > _MOST_REASONS else ""
         raise XNetError(
-            f"These images would be written to one file: {', '.join(twice)}. "
+            f"These images would be written to one file: {', '.join(twice[:_MOST_REASONS])}{more}. "
             "Segment them into different folders."
         )
+    return paths, summary
+
+
+def _segment_all(
+    paths: list[Path],
+    call: argparse.Namespace,
+    card: models.ModelCard,
+    options: "Options",
+    summary: "Summary",
+) -> None:
+    from napari_xnet.inference.files import Target
+
+    total = len(paths)
+    if call.scheduler:  # whose workers are in other folders
+        paths = [path.absolute() for path in paths]
+    folder = call.output.absolute() if call.scheduler else call.output
+    target = Target.of(folder, card, options, call.probabilities)
+    with _outcomes(paths, target, call) as outcomes:
+        for number, outcome in enumerate(outcomes, start=1):
+            summary.add(outcome)
+            there = ": there already" if outcome.was_there else ""
+            say(f"[{number}/{total}] {outcome.image}{there}")
+            for note in outcome.notes:
+                say(f"    {note}")
+            if outcome.error:
+                say(failure(outcome.image, outcome.error))
+            elif outcome.written:
+                print(*outcome.written, sep="\n", flush=True)
+
+
+@contextlib.contextmanager
+def _outcomes(
+    paths: list[Path], target: "Target", call: argparse.Namespace
+) -> Iterator[Iterator["Outcome"]]:
+    """Segment on a cluster, in a pool of processes or in this process."""
+    model = models.find_model(call.model)
+    if call.scheduler:
+        cluster = _cluster()
+        with cluster.connected(call.scheduler) as client:
+            yield cluster.segment_on(client, paths, target, model)
+        return
+    workers = call.workers
+    if workers is None:
+        has_dask = importlib.util.find_spec("distributed") is not None
+        workers = _cluster().pool_size(len(paths)) if has_dask else 1
+    if workers > 1:
+        cluster = _cluster()
+        say(f"Starting {workers} workers…")
+        with cluster.local_pool(workers) as client:
+            yield cluster.segment_on(client, paths, target, model)
+        return
+    from napari_xnet.inference.batch import segment_files
+
+    def load() -> models.Model:
+        say("Loading TensorFlow…")
+        return models.load_model(model)
+
+    yield segment_files(paths, target, load, _show_progress)
+
+
+def _cluster() -> ModuleType:
+    """Import what needs Dask's distributed scheduler.
+
+    Raises
+    ------
+    XNetError
+        If it is not installed.
+    """
     try:
-        call.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+        return importlib.import_module("napari_xnet.inference.cluster")
+    except ImportError as error:
         raise XNetError(
-            f"The folder {call.output} cannot be made: {error.strerror}. Choose another one."
+            'Several workers need the extra "cluster": pip install "napari-xnet[cluster]".'
         ) from error
-    options = postprocessing.options_of(call, models.show_model(call.model))
-    for path in missing:
-        folder = f"is a folder: give its images, such as {path / '*.tif'}"
-        say(failure(path, folder if path.is_dir() else "There is no such file."))
-    failed = len(missing)
-    if paths:
-        failed += _segment_files(paths, call, options)
-    if failed:
-        say(f"napari-xnet: {failed} of {len(missing) + len(paths)} images failed.")
-    return SOME_FAILED if failed else DONE
-
-
-def _segment_files(paths: Sequence[Path], call: argparse.Namespace, options: "Options") -> int:
-    """Segment one file after the other; return how many failed."""
-    from napari_xnet.inference.files import segment_file
-
-    failed = 0
-    say("Loading TensorFlow…")
-    model = models.load_model(call.model)
-    for number, path in enumerate(paths, start=1):
-        say(f"[{number}/{len(paths)}] {path}")
-        try:
-            written = segment_file(
-                path,
-                call.output,
-                model,
-                probabilities=call.probabilities,
-                options=options,
-                progress=_show_progress,
-                note=say,
-            )
-        except XNetError as error:
-            failed += 1
-            say(failure(path, str(error)))
-        except Exception as error:
-            # Whatever it is (a graphics card out of memory), the other images are done.
-            failed += 1
-            say(failure(path, first_line(error)))
-        else:
-            print(*written, sep="\n", flush=True)
-    return failed
 
 
 def _expand(patterns: Sequence[str]) -> list[Path]:
@@ -114,8 +204,15 @@ def _expand(patterns: Sequence[str]) -> list[Path]:
     return list(paths)
 
 
-def _show_progress(done: float, total: int) -> None:
+def _show_progress(image: Path, share: float) -> None:
     """Show how far a stack or a large image is, on terminals only: logs stay short."""
-    if sys.stderr.isatty():
-        end = "\n" if done >= total else ""
-        print(f"\r    {100 * done / total:3.0f} %", end=end, file=sys.stderr, flush=True)
+    if share and sys.stderr.isatty():
+        end = "\n" if share >= 1 else ""
+        print(f"\r    {image.name} {100 * share:3.0f} %", end=end, file=sys.stderr, flush=True)
+
+
+def _positive(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is less than 1")
+    return count

@@ -19,9 +19,3 @@ def failure(path: Path, why: str) -> str:
         if why.startswith((f"{name}: ", f"{name} cannot ")):
             why = why.removeprefix(name).lstrip(": ")
     return f"napari-xnet: {path}: {why}"
-
-
-def first_line(error: Exception) -> str:
-    """Say what an error that is nobody's mistake was (a graphics card out of memory)."""
-    reason = str(error).strip().partition("\n")[0] or "not enough memory"
-    return f"{type(error).__name__}: {reason}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_xnet import models
 from napari_xnet.cli.terminal import DONE, INTERRUPTED, SOME_FAILED, say
-from napari_xnet.errors import XNetError
+from napari_xnet.errors import XNetError, reason
 from napari_xnet.io.conventions import CONVENTIONS
 from napari_xnet.training.config import PRESETS
 
@@ -112,8 +112,7 @@ def _train(call: argparse.Namespace) -> int:
         return SOME_FAILED
     except Exception as error:
         # Whatever the backend raises: one line, and the run is kept.
-        reason = f"{error}".strip().partition("\n")[0] or "not enough memory"
-        say(f"napari-xnet: {type(error).__name__}: {reason}")
+        say(f"napari-xnet: {reason(error)}")
         return SOME_FAILED
     say(
         f'The model "{summary.name}" is that of epoch {summary.best_epoch} of {summary.epochs}: '

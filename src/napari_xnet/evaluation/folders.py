@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xnet.errors import ImageError, XNetError
+from napari_xnet.errors import ImageError, reason
 from napari_xnet.evaluation.examples import Example, keep_worst
 from napari_xnet.evaluation.purity import Calibration
 from napari_xnet.evaluation.scores import Evaluation
@@ -184,9 +184,7 @@ def evaluate_files(
                 _add(result, files, one, found, name, calibration, pictures)
         except Exception as error:
             # Whatever it is (a graphics card out of memory), the other images are done.
-            why = str(error).strip().partition("\n")[0] or "not enough memory"
-            if not isinstance(error, XNetError):
-                why = f"{type(error).__name__}: {why}"
+            why = reason(error)
             if count := len(result.scores.images) - before:
                 why += f" Its first {count} pages count."
             result.failures[files.image] = why

@@ -1,33 +1,118 @@
 """Segment an image file into files."""
 
+import hashlib
 import math
 import os
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from napari_xnet.errors import ImageError
-from napari_xnet.inference.segment import Options, Progress, segment
-from napari_xnet.io import read_image, write_labels, write_probabilities
-from napari_xnet.io.labels import may_be_corrected
-from napari_xnet.models import Model
+from napari_xnet.inference.segment import Options, Progress, Segmentation, segment
+from napari_xnet.io import Radiograph, read_image, write_labels, write_probabilities
+from napari_xnet.io.labels import Provenance
+from napari_xnet.models import Model, ModelCard
 
 
-def output_paths(
-    path: str | os.PathLike[str], folder: str | os.PathLike[str], probabilities: bool = False
-) -> list[Path]:
-    """Files that `segment_file` writes.
+@dataclass(frozen=True)
+class Target:
+    """Where results go, and how they are made.
 
-    Parameters
+    Attributes
     ----------
-    path, folder, probabilities
-        As in `segment_file`.
+    folder : Path
+    options : Options
+    probabilities : bool
+        Whether probabilities are written, too.
+    recipe : str
+        The same for targets that get the same labels, see `Target.of`.
+    """
+
+    folder: Path
+    options: Options
+    probabilities: bool
+    recipe: str
+
+    @classmethod
+    def of(
+        cls, folder: Path, model: ModelCard, options: Options, probabilities: bool = False
+    ) -> Self:
+        """Results of a model in a folder."""
+        choices = asdict(options)
+        del choices["memory_mb"]
+        about = repr((model.fingerprint, sorted(choices.items()))).encode()
+        return cls(folder, options, probabilities, hashlib.sha256(about).hexdigest()[:16])
+
+    def paths(self, image: Path) -> list[Path]:
+        """Files that are written for an image, the labels first."""
+        kinds = ["labels", "probabilities"] if self.probabilities else ["labels"]
+        return [self.folder / f"{image.stem}_{kind}.tif" for kind in kinds]
+
+    def has(self, image: Path) -> bool:
+        """Whether all that would be written for an image is there, whole and newer than the image.
+
+        Raises
+        ------
+        ImageError
+            If there are labels that a person may have corrected.
+        """
+        labels, *others = self.paths(image)
+        found = Provenance.of(labels)
+        if found.may_be_corrected:
+            raise ImageError(
+                f"{labels} is there already and may hold corrections, since it was not written by "
+                "this command: move it, or choose another folder."
+            )
+        try:
+            return (
+                found.recipe == self.recipe
+                and all(path.is_file() for path in others)
+                and labels.stat().st_mtime >= image.stat().st_mtime
+            )
+        except OSError:
+            return False
+
+
+def write_segmentation(
+    radiograph: Radiograph, result: Segmentation, image: Path, target: Target
+) -> list[Path]:
+    """Write what was found; each file appears whole or not at all.
 
     Returns
     -------
     list of Path
+        The files that were written.
+
+    Raises
+    ------
+    ImageError
+        If they cannot be written.
     """
-    kinds = ["labels", "probabilities"] if probabilities else ["labels"]
-    return [Path(folder) / f"{Path(path).stem}_{kind}.tif" for kind in kinds]
+    size = radiograph.pixel_size_mm
+    labels, *others = paths = target.paths(image)
+    for path in others:
+        planes = result.probabilities
+        if planes.ndim > 4:
+            planes = planes.reshape(len(planes), -1, *planes.shape[-2:])
+        write_probabilities(path, planes, pixel_size_mm=size)
+    # The labels come last: they say that all is there.
+    write_labels(labels, result.labels, pixel_size_mm=size, predicted=True, recipe=target.recipe)
+    return paths
+
+
+def edge_mm(radiograph: Radiograph) -> float | None:
+    """Edge length of a pixel, if the file says it; of a square as large if it is oblong."""
+    size = radiograph.pixel_size_mm
+    return math.sqrt(math.prod(size)) if size else None
+
+
+def notes_on(radiograph: Radiograph, result: Segmentation) -> tuple[str, ...]:
+    """Sentences on how an image was read."""
+    if not radiograph.others:
+        return result.notes
+    more = f"The file holds more images; only the first was used: {radiograph.name}."
+    return (*result.notes, more)
 
 
 def segment_file(
@@ -61,7 +146,7 @@ def segment_file(
     Returns
     -------
     list of Path
-        The files that were written.
+        The files that were written, the labels first.
 
     Raises
     ------
@@ -69,31 +154,19 @@ def segment_file(
         If the file cannot be read, the results cannot be written, or there
         are labels already that a person may have corrected.
     """
-    written = output_paths(path, folder, probabilities)
-    if may_be_corrected(written[0]):
-        raise ImageError(
-            f"{written[0]} is there already and may hold corrections, since it was not written by "
-            "this command: move it, or choose another folder."
-        )
+    path = Path(path)
+    target = Target.of(Path(folder), model.card, options or Options(), probabilities)
+    target.has(path)
     radiograph = read_image(path)
-    size = radiograph.pixel_size_mm
     result = segment(
         radiograph.data,
         model,
         rgb=radiograph.rgb,
-        pixel_size_mm=math.sqrt(math.prod(size)) if size else None,
-        options=options,
+        pixel_size_mm=edge_mm(radiograph),
+        options=target.options,
         progress=progress,
     )
-    if note:
-        for sentence in result.notes:
-            note(f"    {sentence}")
-        if radiograph.others:
-            note(f"    The file holds more images; only the first was used: {radiograph.name}.")
-    write_labels(written[0], result.labels, pixel_size_mm=size, predicted=True)
-    if probabilities:
-        planes = result.probabilities
-        if planes.ndim > 4:
-            planes = planes.reshape(len(planes), -1, *planes.shape[-2:])
-        write_probabilities(written[1], planes, pixel_size_mm=size)
-    return written
+    for sentence in notes_on(radiograph, result):
+        if note:
+            note(sentence)
+    return write_segmentation(radiograph, result, path, target)

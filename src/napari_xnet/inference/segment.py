@@ -1,10 +1,10 @@
 """Segment radiographs: array in, labels and probabilities out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,15 @@ from napari_xnet import tissue
 from napari_xnet.errors import ImageError
 from napari_xnet.imaging import EdgeAwareUpsampling, WorkingImage, as_array
 from napari_xnet.inference.postprocess import PostProcessing, clean, duels, label
-from napari_xnet.models import DEFAULT, POLARITIES, Model, Polarity, Preprocessing, load_model
+from napari_xnet.models import (
+    DEFAULT,
+    POLARITIES,
+    Model,
+    ModelCard,
+    Polarity,
+    Preprocessing,
+    load_model,
+)
 
 Progress = Callable[[float, int], None]
 """``progress(done, total)`` in slices and parts of them; may raise to stop the work."""
@@ -21,6 +29,9 @@ Progress = Callable[[float, int], None]
 
 SIZE_RANGE_PX = (8, 8192)
 """Long sides that a working image may have."""
+
+_LESS = 4
+"""Factor by which the network gets less at once if the memory is used up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +109,135 @@ class Segmentation:
 
 
 @dataclass(frozen=True, eq=False)
+class Prepared:
+    """A radiograph, and what the network sees of it.
+
+    Attributes
+    ----------
+    image : array of any real dtype, shape (Y, X), or (Y, X, 3 or 4) in colour
+    working : WorkingImage
+    """
+
+    image: Any
+    working: WorkingImage
+
+    @classmethod
+    def of(cls, image: Any, model: ModelCard, options: Options) -> Self:
+        """Prepare a radiograph for a model.
+
+        Raises
+        ------
+        ImageError
+            See `imaging.working_image`.
+        """
+        return cls(image, model.preprocessing.working_image(image, size_px_of(model, options)))
+
+
+def predict(
+    several: Sequence[Prepared],
+    model: Model,
+    options: Options,
+    check: Callable[[], None] | None = None,
+) -> list[NDArray[np.float16]]:
+    """Ask the network about radiographs whose working images have one size.
+
+    If the memory is used up, it gets less at once.
+
+    Parameters
+    ----------
+    several : sequence of Prepared
+    model : Model
+    options : Options
+    check : callable, optional
+        Called before each call of the network; may raise to stop.
+
+    Returns
+    -------
+    list of ndarray of float16, shape (H, W, 3)
+        Of the working images without padding. Half precision, so that a
+        stack's probabilities fit beside its labels.
+    """
+    workings = [one.working for one in several]
+    batch = np.stack([working.data for working in workings])
+    shadows = np.stack([working.shadow for working in workings])
+    px = call_px(model, options)
+    while True:
+        try:
+            predicted = model.predict(
+                batch,
+                options.polarity,
+                shadows=shadows if shadows.any() else None,
+                call_px=px,
+                check=check,
+            )
+        except Exception as error:
+            from napari_xnet.devices import is_out_of_memory
+
+            if px < workings[0].data.size or not is_out_of_memory(error):
+                raise
+            px //= _LESS
+        else:
+            break
+    contents = [working.content for working in workings]
+    return [
+        probabilities[:height, :width].astype(np.float16)
+        for probabilities, (height, width) in zip(predicted, contents, strict=True)
+    ]
+
+
+def to_labels(
+    one: Prepared,
+    probabilities: NDArray[np.float16],
+    options: Options,
+    pixel_size_mm: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> NDArray[np.uint8]:
+    """Labels of a radiograph in its full size.
+
+    Parameters
+    ----------
+    one : Prepared
+    probabilities : ndarray of float16, shape (H, W, 3)
+        See `predict`.
+    options : Options
+    pixel_size_mm : float, optional
+        Edge length of a pixel, for sizes in mm.
+    progress : callable, optional
+        Gets the share that is done; may raise to stop.
+
+    Returns
+    -------
+    ndarray of uint8, shape (Y, X)
+    """
+    labels = np.empty(one.working.shape, np.uint8)
+    duelled = np.empty_like(labels) if options.looks_at_regions else None
+    for rows, strip in EdgeAwareUpsampling(probabilities, one.working).strips(one.image):
+        labels[rows] = label(strip, options.soft_tissue_threshold)
+        if duelled is not None:
+            duelled[rows] = duels(strip)
+        if progress:
+            progress(rows.stop / len(labels))
+    if duelled is not None:
+        px = options.px_per_unit(one.working.scale, pixel_size_mm)
+        labels[:] = clean(labels, duelled, options, px)
+    return labels
+
+
+def finish(
+    one: Prepared,
+    probabilities: NDArray[np.float16],
+    model: Model,
+    options: Options,
+    pixel_size_mm: float | None = None,
+) -> "Segmentation":
+    """Make the segmentation of a single radiograph of what `predict` returned."""
+    labels = to_labels(one, probabilities, options, pixel_size_mm)
+    size_px = size_px_of(model.card, options)
+    part = _Slice(one.image, size_px, model.card.preprocessing, probabilities)
+    return Segmentation(labels, one.working.notes, one.working.scale, (part,))
+
+
+@dataclass(frozen=True, eq=False)
 class _Slice:
     """One radiograph and the probabilities of its working image."""
 
@@ -106,10 +246,8 @@ class _Slice:
     preprocessing: Preprocessing
     probabilities: NDArray[np.float16]
 
-    def strips(
-        self, working: WorkingImage | None = None
-    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        working = working or self.preprocessing.working_image(self.image, self.size_px)
+    def strips(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        working = self.preprocessing.working_image(self.image, self.size_px)
         return EdgeAwareUpsampling(self.probabilities, working).strips(self.image)
 
 
@@ -182,26 +320,18 @@ def segment(
     scale = 1.0
     done: list[_Slice] = []
 
-    def check() -> None:
+    def report(share: float = 0.0) -> None:
         if progress:
-            progress(len(done), len(pages))
+            progress(len(done) + share, len(pages))
 
     for batch in _batches(pages, model, options):
-        for one, working in _predict(batch, model, options, check):
-            page = labels[len(done)]
-            duelled = np.empty_like(page) if options.looks_at_regions else None
-            for rows, probabilities in one.strips(working):
-                page[rows] = label(probabilities, options.soft_tissue_threshold)
-                if duelled is not None:
-                    duelled[rows] = duels(probabilities)
-                if progress:
-                    progress(len(done) + rows.stop / shape[-2], len(pages))
-            if duelled is not None:
-                px = options.px_per_unit(working.scale, pixel_size_mm)
-                page[:] = clean(page, duelled, options, px)
-            notes.update(dict.fromkeys(working.notes))
-            scale = working.scale
-            done.append(one)
+        several = [Prepared.of(page, model.card, options) for page in batch]
+        for one, found in zip(several, predict(several, model, options, report), strict=True):
+            labels[len(done)] = to_labels(one, found, options, pixel_size_mm, report)
+            notes.update(dict.fromkeys(one.working.notes))
+            scale = one.working.scale
+            size_px = size_px_of(model.card, options)
+            done.append(_Slice(one.image, size_px, model.card.preprocessing, found))
     return Segmentation(labels.reshape(shape), tuple(notes), scale, tuple(done))
 
 
@@ -231,39 +361,21 @@ class _Page:
         return np.asarray(self._stack[(*self._index, rows)])
 
 
-def _batches(pages: list[Any], model: Model, options: Options) -> Iterator[list[Any]]:
-    size_px = options.size_px or model.card.preprocessing.size_px
-    height, width = (min(size_px, side) for side in pages[0].shape[:2])
-    count = max(1, _call_px(model, options) // (height * width))
-    for start in range(0, len(pages), count):
-        yield pages[start : start + count]
+def size_px_of(model: ModelCard, options: Options) -> int:
+    """Long side of the working images."""
+    return options.size_px or model.preprocessing.size_px
 
 
-def _call_px(model: Model, options: Options) -> int:
+def call_px(model: Model, options: Options) -> int:
     """Pixels that the network may get at once."""
     # Measured: while Keras runs XNet it keeps as much as 30 maps of the first level.
     bytes_per_px = 30 * 4 * model.card.architecture.filters[0]
     return max(1, options.memory_mb * 2**20 // bytes_per_px)
 
 
-def _predict(
-    pages: list[Any], model: Model, options: Options, check: Callable[[], None]
-) -> Iterator[tuple[_Slice, WorkingImage]]:
-    """Working probabilities of a batch of radiographs of one shape."""
-    preprocessing = model.card.preprocessing
-    size_px = options.size_px or preprocessing.size_px
-    workings = [preprocessing.working_image(page, size_px) for page in pages]
-    batch = np.stack([working.data for working in workings])
-    shadows = np.stack([working.shadow for working in workings])
-    predicted = model.predict(
-        batch,
-        options.polarity,
-        shadows=shadows if shadows.any() else None,
-        call_px=_call_px(model, options),
-        check=check,
-    )
-    for page, working, probabilities in zip(pages, workings, predicted, strict=True):
-        height, width = working.content
-        # Half precision, so that a stack's probabilities fit beside its labels.
-        half = probabilities[:height, :width].astype(np.float16)
-        yield _Slice(page, size_px, preprocessing, half), working
+def _batches(pages: list[Any], model: Model, options: Options) -> Iterator[list[Any]]:
+    size_px = size_px_of(model.card, options)
+    height, width = (min(size_px, side) for side in pages[0].shape[:2])
+    count = max(1, call_px(model, options) // (height * width))
+    for start in range(0, len(pages), count):
+        yield pages[start : start + count]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import tifffile
@@ -28,6 +29,7 @@ def write_labels(
     *,
     pixel_size_mm: tuple[float, float] | None = None,
     predicted: bool = False,
+    recipe: str = "",
 ) -> None:
     """Write a label image as an 8-bit TIFF file with colours and class names.
 
@@ -41,7 +43,9 @@ def write_labels(
     pixel_size_mm : tuple of float, optional
         Height and width of a pixel in mm.
     predicted : bool
-        Mark the file as made by a program alone, see `may_be_corrected`.
+        Mark the file as made by a program alone, see `Provenance`.
+    recipe : str
+        How the program made them, so that it need not do so again.
 
     Raises
     ------
@@ -52,37 +56,41 @@ def write_labels(
     scale, units = [1.0] * ndim, [PIXEL] * ndim
     if pixel_size_mm is not None and ndim >= 2:
         scale[-2:], units[-2:] = map(float, pixel_size_mm), (MM, MM)
-    _write_labels(path, labels, scale, units, predicted)
+    _write_labels(path, labels, scale, units, predicted, recipe)
 
 
-def may_be_corrected(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a TIFF that may hold the work of a person.
+@dataclass(frozen=True)
+class Provenance:
+    """Where the labels in a file come from.
 
-    Parameters
+    Attributes
     ----------
-    path : path-like
-        Any file, or none.
-
-    Returns
-    -------
-    bool
-        False for what is no TIFF, and for labels that were written as
-        `predicted` and not saved again since.
+    is_image : bool
+        Whether there is a file that can be read as TIFF.
+    is_predicted : bool
+        Whether a program wrote them and nobody has saved them again since.
+    recipe : str
+        How the program made them.
     """
-    try:
-        with open_tiff(Path(path)) as tif:
-            return not marker(tif, 0).get("predicted", False)
-    except ImageError:
-        return False
 
+    is_image: bool = False
+    is_predicted: bool = False
+    recipe: str = ""
 
-def is_predicted(path: str | os.PathLike[str]) -> bool:
-    """Whether a file holds labels as a program wrote them, which nobody has saved again since."""
-    try:
-        with open_tiff(Path(path)) as tif:
-            return bool(marker(tif, 0).get("predicted", False))
-    except ImageError:
-        return False
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Self:
+        """Look into a file, which may be any, or none."""
+        try:
+            with open_tiff(Path(path)) as tif:
+                entry = marker(tif, 0)
+        except ImageError:
+            return cls()
+        return cls(True, bool(entry.get("predicted", False)), str(entry.get("recipe", "")))
+
+    @property
+    def may_be_corrected(self) -> bool:
+        """Whether it may be the work of a person."""
+        return self.is_image and not self.is_predicted
 
 
 def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -170,11 +178,14 @@ def _write_labels(
     scale: Sequence[float],
     units: Sequence[str],
     predicted: bool = False,
+    recipe: str = "",
 ) -> None:
     array = _as_uint8(np.asarray(labels))
     entry: dict[str, Any] = {"kind": "labels", "scale": list(scale), "units": list(units)}
     if predicted:
         entry["predicted"] = True
+    if recipe:
+        entry["recipe"] = recipe
     colors: dict[str, Any] = {"photometric": "minisblack"}
     if array.max() <= tissue.CLASSES[-1].value:
         entry["classes"] = {str(c.value): c.name for c in tissue.CLASSES}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xnet.errors import ImageError
 from napari_xnet.io import dicom, picture, tiff
-from napari_xnet.io.labels import is_predicted
+from napari_xnet.io.labels import Provenance
 from napari_xnet.io.layerdata import layer_name
 from napari_xnet.io.reading import read_image, read_labels
 
@@ -117,7 +117,7 @@ def pair_files(
     types = _DRAWING_TYPES if convention == "rgb" else _MASK_TYPES
     found, unpaired = _match(images, labels, types)
     notes = []
-    predicted = [files for files in found if is_predicted(files.labels)]
+    predicted = [files for files in found if Provenance.of(files.labels).is_predicted]
     if predicted:
         found = [files for files in found if files not in predicted]
         notes.append(

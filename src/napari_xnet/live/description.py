@@ -145,9 +145,7 @@ def fingerprint(image: NDArray[Any], model: Model, options: Options) -> str:
         _FORMAT,
         image.shape,
         str(image.dtype),
-        model.card.weights_sha256,
-        model.card.classifier and model.card.classifier.sha256,
-        model.card.preprocessing.model_dump_json(),
+        model.card.fingerprint,
         size_px,
         options.polarity,
     )

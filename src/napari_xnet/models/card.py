@@ -1,5 +1,6 @@
 """The model card: what a model is, what it was made of, and how good it is."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -234,6 +235,13 @@ class ModelCard(_Part):
         if self.classes != tissue.NAMES:
             raise ValueError(f"the classes must be {', '.join(tissue.NAMES)}")
         return self
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for models that say the same of every radiograph."""
+        forest = self.classifier.sha256 if self.classifier else ""
+        about = (self.weights_sha256, forest, self.preprocessing.model_dump_json())
+        return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
 
     @classmethod
     def read(cls, path: Path) -> Self:

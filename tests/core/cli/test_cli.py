@@ -1,5 +1,6 @@
 """The command line: what it writes, says and returns."""
 
+import csv
 import json
 import os
 import subprocess
@@ -123,10 +124,14 @@ def test_a_broken_file_does_not_stop_the_others(run, small, radiograph):
     code, out, err = run("segment", "good.tif", *bad, "fine.tif", "-o", "out", "--model", small)
     assert code == 1
     assert out == [os.path.join("out", f"{stem}_labels.tif") for stem in ("good", "fine")]
-    assert sorted(os.listdir("out")) == ["fine_labels.tif", "good_labels.tif"]
+    assert sorted(os.listdir("out")) == ["failures.csv", "fine_labels.tif", "good_labels.tif"]
     errors = [line for line in err.splitlines() if line.startswith("napari-xnet: ")]
-    assert errors[-1] == "napari-xnet: 7 of 9 images failed."
+    assert errors[-1] == "napari-xnet: 2 of 9 images segmented, 7 failed."
     assert sorted(line.split(": ")[1] for line in errors[:-1]) == sorted(bad)
+    with open("out/failures.csv", encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert sorted(row["image"] for row in table) == sorted(bad)
+    assert all(row["reason"] for row in table)
 
 
 def test_patterns_are_expanded(run, small, radiograph):
