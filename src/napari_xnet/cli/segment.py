@@ -5,7 +5,6 @@ import contextlib
 import glob
 import importlib.util
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +33,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "2 soft tissue, 3 bone, of the height, width and page count of the image.",
     )
     segment.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="TIFF, DICOM, PNG or JPEG file, or a pattern"
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="TIFF, DICOM, PNG or JPEG file, a pattern, or a folder of such files",
     )
     segment.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     segment.add_argument("--model", default=models.DEFAULT, metavar="NAME|PATH")
@@ -95,30 +97,26 @@ def _inputs(patterns: Sequence[str]) -> tuple[list[Path], "Summary"]:
 
     Raises
     ------
-    XNetError
+    ImageError
         If two of them would be written to one file.
     """
-    from napari_xnet.inference.batch import Outcome, Summary
+    from napari_xnet.inference.batch import Outcome, Summary, refuse_clashes
+    from napari_xnet.io.reading import images_in, is_result
 
     paths, summary = [], Summary()
     for path in _expand(patterns):
         if path.is_dir():
-            why = f"is a folder: give its images, such as {path / '*.tif'}"
-            summary.add(Outcome(path, error=why))
+            try:
+                paths += images_in(path)
+            except XNetError as error:
+                summary.add(Outcome(path, error=str(error)))
         elif not path.is_file():
             summary.add(Outcome(path, error="There is no such file."))
-        elif path.stem.endswith(("_labels", "_probabilities")):
+        elif is_result(path):
             say(f"{path}: skipped, since by its name it is a result.")
         else:
             paths.append(path)
-    stems = Counter(path.stem.lower() for path in paths)
-    twice = [str(path) for path in paths if stems[path.stem.lower()] > 1]
-    if twice:
-        more = f" and {len(twice) - _MOST_REASONS} more" if len(twice) > _MOST_REASONS else ""
-        raise XNetError(
-            f"These images would be written to one file: {', '.join(twice[:_MOST_REASONS])}{more}. "
-            "Segment them into different folders."
-        )
+    refuse_clashes(paths)
     return paths, summary
 
 

@@ -29,6 +29,7 @@ FileProgress = Callable[[Path, float], None]
 """Gets an image, and the share of it that is done."""
 
 FAILURES_FILE = "failures.csv"
+_MOST_NAMED = 10
 _READ_AHEAD = 2
 _WRITE_BEHIND = 2
 
@@ -131,6 +132,23 @@ class Summary:
             table.writerow(["image", "reason", "attempts"])
             table.writerows((one.image, one.error, one.attempts) for one in self.failures)
         return path
+
+
+def refuse_clashes(images: Sequence[Path]) -> None:
+    """Refuse images of which the results would have one name.
+
+    Raises
+    ------
+    ImageError
+    """
+    stems = Counter(image.stem.lower() for image in images)
+    twice = [str(image) for image in images if stems[image.stem.lower()] > 1]
+    if twice:
+        more = f" and {len(twice) - _MOST_NAMED} more" if len(twice) > _MOST_NAMED else ""
+        raise ImageError(
+            f"These images would be written to one file: {', '.join(twice[:_MOST_NAMED])}{more}. "
+            "Segment them into different folders."
+        )
 
 
 def segment_files(

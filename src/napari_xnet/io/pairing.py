@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xnet.errors import ImageError
-from napari_xnet.io import dicom, picture, tiff
+from napari_xnet.io import tiff
 from napari_xnet.io.labels import Provenance
 from napari_xnet.io.layerdata import layer_name
-from napari_xnet.io.reading import read_image, read_labels
+from napari_xnet.io.reading import IMAGE_TYPES, is_result, read_image, read_labels
 
 _LABELS: Final = "_labels"
-_WRITTEN_BY_US: Final = (_LABELS, "_probabilities")
-_IMAGE_TYPES: Final = (*tiff.EXTENSIONS, *dicom.EXTENSIONS, *picture.EXTENSIONS)
 _MASK_TYPES: Final = (*tiff.EXTENSIONS, ".png")
 _DRAWING_TYPES: Final = (*_MASK_TYPES, ".jpg", ".jpeg")
 _GROUP_COLUMNS: Final = ("group", "body_part")
@@ -198,7 +196,7 @@ def _match(
     pairs: list[PairedFiles] = []
     unpaired: list[Path] = []
     owners: dict[Path, Path] = {}
-    candidates = [path for path in _files(images, _IMAGE_TYPES) if _is_image(path, images, labels)]
+    candidates = [path for path in _files(images, IMAGE_TYPES) if _is_image(path, images, labels)]
     for image in candidates:
         parent = _parent(image, images)
         stems = (layer_name(image), image.stem)
@@ -238,7 +236,7 @@ def _files(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
 
 
 def _is_image(path: Path, images: Path, labels: Path) -> bool:
-    if layer_name(path).lower().endswith(_WRITTEN_BY_US):
+    if is_result(path):
         return False
     outer, inner = images.resolve(), labels.resolve()
     # The folder of labels may be a sub-folder of that of the images.

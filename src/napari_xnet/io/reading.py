@@ -15,7 +15,13 @@ from napari_xnet.errors import ImageError
 from napari_xnet.io import dicom, picture, tiff
 from napari_xnet.io.calibration import pixel_size_mm
 from napari_xnet.io.conventions import convert
-from napari_xnet.io.layerdata import LayerData
+from napari_xnet.io.layerdata import LayerData, layer_name
+
+IMAGE_TYPES = (*tiff.EXTENSIONS, *dicom.EXTENSIONS, *picture.EXTENSIONS)
+"""Extensions of files that may hold radiographs."""
+
+RESULTS = ("_labels", "_probabilities")
+"""Ends of the names of files that we write."""
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -79,6 +85,35 @@ def read(path: str | os.PathLike[str]) -> list[LayerData]:
     if dicom.has_dicom_magic(path):
         return dicom.read_dicom(path)
     raise ImageError(f"{path.name} is no TIFF, DICOM, PNG or JPEG file.")
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result of ours by its name, and no radiograph."""
+    return layer_name(path).lower().endswith(RESULTS)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Files of a folder, but not of its sub-folders, that may hold radiographs, sorted.
+
+    Raises
+    ------
+    ImageError
+        If the folder cannot be read, or there are none.
+    """
+    try:
+        found = [
+            path
+            for path in sorted(folder.iterdir())
+            if path.suffix.lower() in IMAGE_TYPES
+            and not path.name.startswith(".")
+            and not is_result(path)
+            and path.is_file()
+        ]
+    except OSError as error:
+        raise ImageError(f"{folder} cannot be read: {error.strerror or error}.") from error
+    if not found:
+        raise ImageError(f"{folder} holds no TIFF, DICOM, PNG or JPEG images.")
+    return found
 
 
 def read_image(path: str | os.PathLike[str]) -> Radiograph:

@@ -16,6 +16,7 @@ from napari_xnet.widgets.curves import Curves
 from napari_xnet.widgets.parts import text_line
 from napari_xnet.widgets.task import show_share
 from napari_xnet.widgets.warm_up import no_garbage_collection
+from napari_xnet.wording import duration
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -87,7 +88,7 @@ class RunView(QWidget):
             text = self._device
         elif isinstance(step := news.detail, Step):
             known = math.isfinite(step.seconds_left)
-            left = f"{_duration(step.seconds_left)} left, " if known else ""
+            left = f"{duration(step.seconds_left)} left, " if known else ""
             text = f"{self._name}: epoch {step.epoch} of {step.epochs}, {left}{self._device}"
         self._say(self._farewell or text)
         show_share(self._bar, news)
@@ -141,14 +142,6 @@ def _describe(summary: Summary, history: Sequence[EpochEnd]) -> str:
     quality = f"{', '.join(known)} on what was kept aside" if known else "no validation"
     epochs = f"{summary.epochs} epoch{'s' if summary.epochs != 1 else ''}"
     return (
-        f"{summary.name}: {quality}, best of {epochs} in {_duration(summary.seconds)}. "
+        f"{summary.name}: {quality}, best of {epochs} in {duration(summary.seconds)}. "
         f"Run: {summary.folder}"
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

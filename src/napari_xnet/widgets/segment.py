@@ -15,16 +15,19 @@ from magicgui.widgets import (
     PushButton,
 )
 from napari.layers import Labels
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtWidgets import QFileDialog
 
 from napari_xnet import tissue
 from napari_xnet.engine import Progress, shared_engine
+from napari_xnet.engine.batch import FolderJob, segment_folder
 from napari_xnet.errors import Cancelled, XNetError
 from napari_xnet.inference import SIZE_RANGE_PX, Options, PostProcessing
+from napari_xnet.inference.batch import FAILURES_FILE, Summary
 from napari_xnet.io.labels import write_labels_layer
 from napari_xnet.models import DEFAULT, POLARITIES, find_model, list_models, show_model
 from napari_xnet.widgets import layers, memory, painted, segment_job
+from napari_xnet.widgets.batch_form import BatchForm
 from napari_xnet.widgets.model_events import model_events
 from napari_xnet.widgets.parts import ScrolledDock, give_room, lay_out, row, text_line
 from napari_xnet.widgets.postprocessing_form import PostProcessingForm
@@ -33,6 +36,7 @@ from napari_xnet.widgets.relabelling import Relabelling, fitting
 from napari_xnet.widgets.segment_job import SegmentJob, SegmentResult, count_labels, shares
 from napari_xnet.widgets.task import Task, show_failure, show_share
 from napari_xnet.widgets.warm_up import no_garbage_collection, warm_up_labels
+from napari_xnet.wording import several
 
 if TYPE_CHECKING:
     import napari
@@ -56,6 +60,8 @@ class SegmentWidget(ScrolledDock):
         super().__init__(napari_viewer)
         self._engine = shared_engine()
         self._task = Task(self, self._show_progress)
+        self._noun = "Slice"
+        """What progress is counted in."""
 
         self._image = ComboBox(
             name="image",
@@ -92,6 +98,7 @@ class SegmentWidget(ScrolledDock):
             "yourself if bone and open beam come out swapped.",
         )
         self._form = PostProcessingForm()
+        self._batch = BatchForm()
         self._probabilities = CheckBox(
             name="probabilities",
             label="Add probabilities",
@@ -120,6 +127,7 @@ class SegmentWidget(ScrolledDock):
                 self._progress,
                 self._status,
                 row(self._save_button),
+                *self._batch.widgets,
             ]
         )
         self._remembered = {
@@ -142,6 +150,7 @@ class SegmentWidget(ScrolledDock):
         self._run_button.changed.connect(self.run)
         self._cancel_button.changed.connect(self.cancel)
         self._save_button.changed.connect(self.save)
+        self._batch.pressed.connect(self.run_folder)
         self._viewer.layers.events.inserted.connect(self._on_layers_changed)
         self._viewer.layers.events.removed.connect(self._on_layers_changed)
         self._viewer.layers.selection.events.active.connect(self._on_layer_selected)
@@ -161,10 +170,32 @@ class SegmentWidget(ScrolledDock):
         except XNetError as error:
             show_error(str(error))
             return
+        self._noun = "Slice"
         self._engine.environment = Preferences.current().environment
         self._task.start(
             functools.partial(segment_job.run, job, self._engine),
             functools.partial(self._finish, job),
+        )
+        self._refresh()
+        self._show_progress(Progress("Starting…"))
+
+    def run_folder(self) -> None:
+        """Segment the images of the chosen folder, without layers."""
+        preferences = Preferences.current()
+        try:
+            model = find_model(self._model.value or DEFAULT, preferences.models_folder)
+            options = self._options(model)
+            job = self._batch.job(model, options, self._probabilities.value)
+        except XNetError as error:
+            show_error(str(error))
+            return
+        self._noun = "Image"
+        self._engine.environment = preferences.environment
+        self._task.start(
+            lambda report, cancel: self._engine.run(
+                segment_folder, job, report=report, cancel=cancel
+            ),
+            functools.partial(self._finish_folder, job),
         )
         self._refresh()
         self._show_progress(Progress("Starting…"))
@@ -214,7 +245,6 @@ class SegmentWidget(ScrolledDock):
         preferences = Preferences.current()
         radiographs = layers.Radiographs.of(layer)
         model = find_model(self._model.value or DEFAULT, preferences.models_folder)
-        size_px = preferences.size_px or show_model(model).preprocessing.size_px
         if radiographs.is_stack and self._slices.value == _ALL:
             indices = radiographs.indices()
         else:
@@ -228,16 +258,38 @@ class SegmentWidget(ScrolledDock):
             indices=indices,
             place=layers.placement(layer),
             model=model,
-            options=Options(
-                **self._form.steps(),
-                polarity=self._polarity.value,
-                size_px=int(np.clip(size_px * DETAILS[self._detail.value], *SIZE_RANGE_PX)),
-                memory_mb=preferences.memory_mb,
-            ),
+            options=self._options(model),
             adds_probabilities=self._probabilities.value,
             kept=fitting(indices, shown, page_px, preferences.memory_mb),
             pixel_size_mm=layers.pixel_size_mm(layer),
         )
+
+    def _options(self, model: Path) -> Options:
+        preferences = Preferences.current()
+        size_px = preferences.size_px or show_model(model).preprocessing.size_px
+        return Options(
+            **self._form.steps(),
+            polarity=self._polarity.value,
+            size_px=int(np.clip(size_px * DETAILS[self._detail.value], *SIZE_RANGE_PX)),
+            memory_mb=preferences.memory_mb,
+        )
+
+    def _finish_folder(
+        self, job: FolderJob, summary: Summary | None, error: Exception | None
+    ) -> None:
+        self._refresh()
+        if summary is None:
+            cancelled = isinstance(error, Cancelled)
+            self._status.value = (
+                "Cancelled. Press Segment folder again to go on." if cancelled else "Not segmented."
+            )
+            show_failure(error, "There is not enough memory for this: close other programs.")
+            return
+        text = str(summary)
+        if summary.failures:
+            text += f" See {job.labels / FAILURES_FILE}."
+            show_warning(f"{several(len(summary.failures), 'image')} failed: {text}")
+        self._status.value = text
 
     def _finish(
         self, job: SegmentJob, result: SegmentResult | None, error: Exception | None
@@ -328,7 +380,8 @@ class SegmentWidget(ScrolledDock):
     def _show_progress(self, news: Progress) -> None:
         message = news.message
         if news.total > 1:
-            message = f"Slice {min(int(news.done) + 1, news.total)} of {news.total}: {message}"
+            number = min(int(news.done) + 1, news.total)
+            message = f"{self._noun} {number} of {news.total}: {message}"
         self._status.value = "Cancelling…" if self._task.is_cancelling else message
         show_share(self._progress, news)
 
@@ -362,6 +415,7 @@ class SegmentWidget(ScrolledDock):
         running = self._task.is_running
         self._slices.enabled = layer is not None and layer.ndim > 2
         self._run_button.enabled = layer is not None and not running
+        self._batch.enable(not running)
         self._cancel_button.enabled = running
         self._progress.visible = running
         if layer is None and not running:
