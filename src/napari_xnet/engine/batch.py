@@ -67,6 +67,7 @@ def segment_folder(job: FolderJob, *, progress: Reporter) -> Summary:
             f"The folder {job.labels} cannot be made: {error.strerror}. Choose another one."
         ) from error
     target = Target.of(job.labels, show_model(job.model), job.options, job.probabilities)
+    places = {image: place for place, image in enumerate(images)}
     summary = Summary()
     start = time.monotonic()
 
@@ -75,7 +76,7 @@ def segment_folder(job: FolderJob, *, progress: Reporter) -> Summary:
         if summary.segmented >= _TELLS_AFTER:
             each = (time.monotonic() - start) / summary.segmented
             left = f", {duration(each * (len(images) - summary.total))} left"
-        progress(summary.total + share, len(images), f"{image.name}{left}")
+        progress(places[image] + share, len(images), f"{image.name}{left}")
 
     for outcome in segment_files(images, target, lambda: loaded(job.model), report):
         summary.add(outcome)
