@@ -48,14 +48,16 @@ def pool_size(images: int) -> int:
 
 
 @contextlib.contextmanager
-def local_pool(workers: int) -> Iterator[Client]:
-    """Start workers on this machine, which share its processors.
+def local_pool(workers: int, threads: int | None = None) -> Iterator[Client]:
+    """Start workers on this machine.
 
     With a graphics card there is one, for they would share it, too.
 
     Parameters
     ----------
     workers : int
+    threads : int, optional
+        For the network of each; they share the processors if None.
 
     Yields
     ------
@@ -66,7 +68,7 @@ def local_pool(workers: int) -> Iterator[Client]:
         dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS - 1}),
         LocalCluster(
             n_workers=1 if shutil.which("nvidia-smi") else workers,
-            threads_per_worker=max(1, CPU_COUNT // workers),
+            threads_per_worker=threads or max(1, CPU_COUNT // workers),
             dashboard_address=None,
             # What a worker may use depends on the sizes of its images, not on how many there are.
             memory_limit=0,
