@@ -28,7 +28,9 @@ from napari_xnet.inference.files import Target
 from napari_xnet.models import Model
 
 GROUP = 8
-"""Images that a worker gets at once."""
+"""Images that a worker gets at once, at most."""
+_SHARES = 8
+"""Groups that each thread gets in all, at least, so that all are busy until the end."""
 _IN_FLIGHT = 3
 """Groups for each thread of the workers: the next ones are there when one is done."""
 _ATTEMPTS = 2
@@ -126,7 +128,7 @@ def segment_on(
     target: Target,
     model: Path,
     *,
-    group: int = GROUP,
+    group: int | None = None,
 ) -> Iterator[Outcome]:
     """Segment image files on workers, each into files of its own.
 
@@ -141,8 +143,8 @@ def segment_on(
     target : Target
     model : Path
         Folder of the model.
-    group : int
-        Images that a worker gets at once.
+    group : int, optional
+        Images that a worker gets at once; if None, few where there are few.
 
     Yields
     ------
@@ -157,6 +159,9 @@ def segment_on(
     plugin = _Networks(target.recipe, {path.name: path.read_bytes() for path in model.iterdir()})
     left = dict.fromkeys(images)
     try:
+        if group is None:
+            threads = sum(client.nthreads().values())
+            group = min(GROUP, 1 + len(images) // (_SHARES * max(1, threads)))
         client.register_plugin(plugin)
         for outcome in _outcomes(client, images, target, plugin.name, group):
             del left[outcome.image]
