@@ -31,7 +31,8 @@ def contrast_limits(array: Any) -> tuple[float, float]:
         Lower and upper limit, the upper one always greater.
     """
     values = (_sample_blocks if hasattr(array, "dask") else _sample_rows)(array)
-    values = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # some patterns of bits are no numbers
+        values = values.astype(np.float64)
     values = values[np.isfinite(values)]
     if values.size == 0:
         return 0.0, 1.0

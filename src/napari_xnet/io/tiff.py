@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,10 @@ from napari_xnet.io.stack import ALONE, stack_layers
 from napari_xnet.io.tiff_metadata import acquisition
 
 EXTENSIONS = (".tif", ".tiff")
+MOST_PAGES = 1_000_000
+"""Of a file."""
+_LOOP_FOUND = 99
+"""Loops of fewer pages are cut open by tifffile."""
 _RGB = {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR}
 _ALPHA = {tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA}
 
@@ -156,6 +161,7 @@ def _explain(path: Path, error: Exception) -> str:
 
 def _image_series(tif: tifffile.TiffFile) -> list[int]:
     """Numbers of the series that are images, not thumbnails or masks of others."""
+    _check_chain(tif)
     series = tif.series
     if not series:
         raise ImageError(f"{tif.filename}: this TIFF file holds no image.")
@@ -170,6 +176,29 @@ def _image_series(tif: tifffile.TiffFile) -> list[int]:
         )
     main = [i for i, item in enumerate(series) if not item.keyframe.subfiletype & 5]
     return main or [0]
+
+
+def _check_chain(tif: tifffile.TiffFile) -> None:
+    """Refuse pages that lead back to earlier ones, which tifffile would read for ever."""
+    kind, file = tif.tiff, tif.filehandle
+    offset, seen = tif.pages.first.offset, set[int]()
+    while offset and offset not in seen and len(seen) <= MOST_PAGES:
+        seen.add(offset)
+        try:
+            file.seek(offset)
+            (tags,) = struct.unpack(kind.tagnoformat, file.read(kind.tagnosize))
+            file.seek(offset + kind.tagnosize + tags * kind.tagsize)
+            (offset,) = struct.unpack(kind.offsetformat, file.read(kind.offsetsize))
+        except (struct.error, OSError, ValueError):
+            return  # the chain breaks off: see `_pages_complete`
+    if len(seen) > MOST_PAGES:
+        raise ImageError(f"{tif.filename}: more than {MOST_PAGES:,} images in a file are too many.")
+    if offset and len(seen) >= _LOOP_FOUND:
+        raise ImageError(
+            f"{tif.filename}: its pages lead back to earlier ones. "
+            "The file is damaged: export or copy it again."
+        )
+    len(tif.pages)  # tifffile looks for shorter loops only when it counts
 
 
 def _pages_complete(tif: tifffile.TiffFile) -> bool:
