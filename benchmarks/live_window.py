@@ -1,11 +1,15 @@
 """Measure live segmentation in a real window: how soon it answers, and what it withstands.
 
 Usage: python benchmarks/live_window.py latency [--size-px 1500] [--strokes 20]
+       python benchmarks/live_window.py next [--size-px 1500] [--images 12]
        python benchmarks/live_window.py stress [--strokes 2000] [--images 4]
 
 latency: drags the mouse over the simulated hand, enlarged; prints the time from the end of a
 stroke to the redrawn labels, and how long the window took for each move of the brush while an
 answer was on its way.
+
+next: goes through a stack with the key Page Down, staying 5 s on each image (10 s on the first), in
+which one stroke is painted; prints the time from the key to the redrawn labels of the next image.
 
 stress: strokes at random on several radiographs, faster than they can be answered, with images
 switched, undone strokes, and layers deleted and made anew; checks at the end that nobody wrote
@@ -39,20 +43,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("latency", "stress"))
+    parser.add_argument("what", choices=("latency", "next", "stress"))
     parser.add_argument("--size-px", type=int)
     parser.add_argument("--strokes", type=int)
-    parser.add_argument("--images", type=int, default=4)
+    parser.add_argument("--images", type=int)
     call = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         # Nothing of the user's is touched.
         for name in ("CACHE", "DATA", "CONFIG"):
             os.environ[f"XDG_{name}_HOME"] = os.path.join(folder, name)
-        {"latency": latency, "stress": stress}[call.what](call)
+        {"latency": latency, "next": next_image, "stress": stress}[call.what](call)
 
 
 def latency(call: argparse.Namespace) -> None:
-    """Print median and 95th percentile."""
+    """Print how soon strokes are answered, and moves of the brush drawn."""
     side = call.size_px or 1500
     viewer, live = window([hand(side)])
     canvas = viewer.window._qt_viewer.canvas
@@ -77,17 +81,48 @@ def latency(call: argparse.Namespace) -> None:
         answers.append(time.perf_counter() - began)
         # The next stroke begins while the radiographs beside are looked at, or not.
         wait(0.2 if number % 2 else 1.0)
-    say = "{}: median {:.0f} ms, 95th percentile {:.0f} ms, slowest {:.0f} ms"
-    for name, times in (("end of a stroke to redrawn labels", answers), ("brush move", moves)):
-        ms = 1000 * np.array(times)
-        print(say.format(name, np.median(ms), np.percentile(ms, 95), ms.max()))
+    say("end of a stroke to redrawn labels", answers)
+    say("brush move", moves)
+    viewer.close()
+
+
+def say(name: str, seconds: list[float]) -> None:
+    """Print median and 95th percentile."""
+    ms = 1000 * np.array(seconds)
+    text = "{}: median {:.0f} ms, 95th percentile {:.0f} ms, slowest {:.0f} ms"
+    print(text.format(name, np.median(ms), np.percentile(ms, 95), ms.max()))
+
+
+def next_image(call: argparse.Namespace) -> None:
+    """Print how soon the next image of a stack is segmented."""
+    side, count = call.size_px or 1500, call.images or 12
+    stack = np.stack([np.roll(hand(side), 61 * number, axis=1) for number in range(count)])
+    viewer, live = window([stack])
+    viewer.dims.set_point(0, 0)
+    wait(10)
+    canvas = viewer.window._qt_viewer.canvas.native
+    labels = viewer.layers.selection.active
+    rng = np.random.default_rng(0)
+    seconds = []
+    for number in range(count - 1):
+        labels.selected_label = 1 + number % 3
+        labels.paint((number, *rng.integers(50, side - 50, 2)), labels.selected_label)
+        wait(5)
+        until(lambda: not live._asking and not live._again)
+        began = time.perf_counter()
+        QTest.keyClick(canvas, Qt.Key.Key_PageDown)
+        until(lambda number=number: viewer.dims.current_step[0] == number + 1)
+        until(lambda: live.answer is not None)
+        QApplication.processEvents()
+        seconds.append(time.perf_counter() - began)
+    say("next image", seconds)
     viewer.close()
 
 
 def stress(call: argparse.Namespace) -> None:
     """Print memory, and what went wrong."""
     side = call.size_px or 400
-    images = [np.roll(hand(side), 37 * number, axis=1) for number in range(call.images)]
+    images = [np.roll(hand(side), 37 * number, axis=1) for number in range(call.images or 4)]
     viewer, live = window(images)
     panel = live.panel
     rng = np.random.default_rng(0)

@@ -148,7 +148,7 @@ def reading(suffix: str) -> Callable[[Path], Callable[[bytes], None]]:
     """Read a file as the command line does, and look at its pixels."""
 
     def make_test(scratch: Path) -> Callable[[bytes], None]:
-        import pydicom  # noqa: F401
+        import pydicom
         import pydicom.encoders  # noqa: F401
         import tifffile  # noqa: F401
 

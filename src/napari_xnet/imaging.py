@@ -265,7 +265,6 @@ class EdgeAwareUpsampling:
 
     def __init__(self, probabilities: ArrayLike, working: WorkingImage) -> None:
         self._working = working
-        self._grain_px = 2 * round((1 / working.scale - 1) / 2) + 1 if working.scale < 1 else 1
         height, width = working.content
         guide = working.data[:height, :width]
         # The last class is what the others leave: one fit less.
@@ -303,25 +302,49 @@ class EdgeAwareUpsampling:
         probabilities : ndarray of float32, shape (classes, rows, X)
             Between 0 and 1; they sum to 1 over the classes.
         """
-        radiograph = _Rows(image)
-        standard = (self._working.standardise(values) for _, values in radiograph)
-        for start, guide in _averaged(standard, self._grain_px, radiograph.shape[0]):
-            rows = slice(start, start + len(guide))
-            down = self._down[rows]
-            # Of the planes only what this strip needs: SciPy copies what it multiplies.
-            near = slice(down.indices.min(), down.indices.max() + 1)
-            slope, offset = (
-                (down[:, near] @ plane[near]).reshape(len(guide), -1, guide.shape[1])
-                for plane in self._coefficients
-            )
-            slope *= guide[:, np.newaxis]
-            slope += offset
-            result = np.empty((slope.shape[1] + 1, *guide.shape), np.float32)
-            np.clip(slope.transpose(1, 0, 2), 0, 1, out=result[:-1])
-            total = result[:-1].sum(axis=0)
-            np.maximum(1 - total, 0, out=result[-1])
-            result[:-1] /= np.maximum(total, 1)
-            yield rows, result
+        for start, guide in guides(image, self._working):
+            yield self.strip(start, guide)
+
+    def strip(self, start: int, guide: Float) -> tuple[slice, NDArray[np.float32]]:
+        """Probabilities of one strip, of which the guide is known: see `strips` and `guides`."""
+        rows = slice(start, start + len(guide))
+        down = self._down[rows]
+        # Of the planes only what this strip needs: SciPy copies what it multiplies.
+        near = slice(down.indices.min(), down.indices.max() + 1)
+        slope, offset = (
+            (down[:, near] @ plane[near]).reshape(len(guide), -1, guide.shape[1])
+            for plane in self._coefficients
+        )
+        slope *= guide[:, np.newaxis]
+        slope += offset
+        result = np.empty((slope.shape[1] + 1, *guide.shape), np.float32)
+        np.clip(slope.transpose(1, 0, 2), 0, 1, out=result[:-1])
+        total = result[:-1].sum(axis=0)
+        np.maximum(1 - total, 0, out=result[-1])
+        result[:-1] /= np.maximum(total, 1)
+        return rows, result
+
+
+def guides(image: ArrayLike, working: WorkingImage) -> Iterator[tuple[int, Float]]:
+    """Read a radiograph as strips whose edges `EdgeAwareUpsampling` follows.
+
+    Parameters
+    ----------
+    image : array, shape (Y, X) or (Y, X, 3 or 4)
+    working : WorkingImage
+        That of the radiograph.
+
+    Yields
+    ------
+    start : int
+        First row.
+    values : ndarray of float32 or float64, shape (rows, X)
+        Standardised; averaged over squares as large as a working pixel.
+    """
+    radiograph = _Rows(image)
+    side = 2 * round((1 / working.scale - 1) / 2) + 1 if working.scale < 1 else 1
+    standard = (working.standardise(values) for _, values in radiograph)
+    yield from _averaged(standard, side, radiograph.shape[0])
 
 
 def _averaged(

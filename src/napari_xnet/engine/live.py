@@ -98,13 +98,13 @@ class _Interrupted(Exception):
     pass
 
 
-def live_prepare(settings: LiveSettings, pair: LivePair, *, progress: Reporter) -> bool:
+def live_prepare(settings: LiveSettings, pair: LivePair, *, progress: Reporter) -> Answer | None:
     """Look at a radiograph that may be shown next, and its paint, until told to stop.
 
     Returns
     -------
-    bool
-        Whether it came to an end.
+    Answer or None
+        As the strokes are now; None if it was told to stop.
     """
 
     def check() -> None:
@@ -117,9 +117,10 @@ def live_prepare(settings: LiveSettings, pair: LivePair, *, progress: Reporter) 
         session = _session(settings)
         session.describe(pair.key, pair.image, check)
         session.paint(pair.key, pair.painted)
+        check()
+        return session.answer(pair.key, pair.painted)
     except _Interrupted:
-        return False
-    return True
+        return None
 
 
 def live_keep(settings: LiveSettings, folder: Path, *, progress: Reporter) -> None:

@@ -44,6 +44,8 @@ def next_place(
     (int, int) or None
         Row and column; None if all is painted.
     """
+    # A stroke is far larger than a pixel: every second one will do.
+    probabilities, painted = probabilities[::2, ::2], painted[::2, ::2]
     size = max(1.0, max(painted.shape) * _STROKE)
     near = maximum_filter(painted > 0, round(size))
     if near.all():
@@ -52,4 +54,4 @@ def next_place(
     # Many pixels that are unsure together are worth a stroke; a border alone is not.
     pooled = np.where(near, -1, gaussian_filter(unsure, size / 2))
     row, column = np.unravel_index(int(pooled.argmax()), pooled.shape)
-    return int(row), int(column)
+    return 2 * int(row), 2 * int(column)

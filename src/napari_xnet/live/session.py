@@ -1,8 +1,10 @@
 """Several radiographs that strokes are painted on, and the classifier that follows them."""
 
+import math
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xnet import tissue
-from napari_xnet.imaging import working_labels
+from napari_xnet.imaging import guides, working_labels
 from napari_xnet.inference import Options
 from napari_xnet.inference.postprocess import label
 from napari_xnet.live.answer import Answer, Forgotten
@@ -23,6 +25,7 @@ from napari_xnet.models.forest import Forest
 
 _MEMORY_BYTES = 2**29
 """How much descriptions may take; the others are on disk."""
+_GUIDE_PX = 2**25
 _WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -57,6 +60,7 @@ class LiveSession:
         self._strokes: dict[Hashable, Samples] = {}
         self._opinions: dict[Hashable, Samples] = {}
         self._pixels: tuple[Description, NDArray[np.float32]] | None = None
+        self._guides: tuple[Description, list[tuple[int, NDArray[np.floating]]]] | None = None
 
     def describe(
         self, key: Hashable, image: NDArray[Any], check: Callable[[], None] | None = None
@@ -145,10 +149,19 @@ class LiveSession:
             probabilities = found.reshape(probabilities.shape)
         labels = np.empty(description.working.shape, np.uint8)
         unsure = np.empty_like(labels) if with_uncertainty else None
-        for rows, planes in description.upsampling(probabilities).strips(known.image):
+        upsampling = description.upsampling(probabilities)
+
+        def fill(guide: tuple[int, NDArray[np.floating]]) -> None:
+            rows, planes = upsampling.strip(*guide)
             labels[rows] = label(planes)
             if unsure is not None:
                 unsure[rows] = np.round(255 * uncertainty(planes, axis=0))
+
+        strips = self._guides_of(known)
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            # A pool takes all at once: those of a huge radiograph would not fit into memory.
+            for _ in pool.map(fill, strips) if isinstance(strips, list) else map(fill, strips):
+                pass
         if painted is not None:
             np.copyto(labels, painted, where=painted > 0)
         nothing = np.zeros(probabilities.shape[:2], np.uint8)
@@ -189,6 +202,15 @@ class LiveSession:
         if self._pixels is None or self._pixels[0] is not description:
             self._pixels = (description, description.pixels)
         return self._pixels[1]
+
+    def _guides_of(self, known: _Known) -> Iterable[tuple[int, NDArray[np.floating]]]:
+        """Edges to follow: kept for the radiograph that is worked on, unless it is huge."""
+        if self._guides is None or self._guides[0] is not known.description:
+            found = guides(known.image, known.description.working)
+            if math.prod(known.description.working.shape) > _GUIDE_PX:
+                return found
+            self._guides = known.description, list(found)
+        return self._guides[1]
 
     def _memory(self) -> int:
         return sum(one.nbytes for one in self._known.values())

@@ -1,5 +1,6 @@
 """Live segmentation: labels that follow the brush."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 _IDLE_MS = 700
 """So long after the last stroke other radiographs are looked at."""
+
+_RECENT = 6
+"""Answers that are kept for radiographs that were shown, or may be shown next."""
 
 Key = tuple[str, Index]
 """Id of an image layer, and which of its radiographs."""
@@ -91,7 +95,14 @@ class Live(QObject):
         self._prediction = PassingLabels(viewer, "live")
         self._unsure: Image | None = None
         self._shows_uncertainty = False
-        self._asking = self._again = self._preparing = False
+        self._asking = self._again = False
+        self._is_preparing = False
+        self._next: Key | None = None
+        """What is being looked at before it is shown, if that is known."""
+        self._wanted: Key | None = None
+        """What was asked for in the meantime."""
+        self._recent: OrderedDict[Key, Answer] = OrderedDict()
+        """Answers for what was shown, or may be shown next."""
         self._has_learned = False
         """Paint that the answer shown does not know."""
         self._pid: int | None = None
@@ -122,6 +133,7 @@ class Live(QObject):
         else:
             self._idle.stop()
             self._answer = None
+            self._recent.clear()
             self.status = ""
             self._prediction.remove()
             self._remove_uncertainty()
@@ -187,6 +199,8 @@ class Live(QObject):
     def _on_moved(self) -> None:
         shown = self.shown() if self.is_on and not self._life.ended else None
         if shown is not None and (self._answer is None or self._answer[0] != shown.key):
+            if answer := self._recent.get(shown.key):
+                self._show(shown, answer)  # at once; strokes made since then count soon
             self._ask()
 
     def _on_removed(self, event: Event) -> None:
@@ -221,7 +235,9 @@ class Live(QObject):
             return
         if self._asking:
             self._again = True
-            if self._preparing:
+            shown = self.shown()
+            self._wanted = shown.key if shown else None
+            if self._is_preparing and self._wanted != self._next:
                 self._engine.tell(Stop())
             return
         shown = self.shown()
@@ -258,6 +274,7 @@ class Live(QObject):
         self._engine.start()
         if (self._engine.pid, settings) != (self._pid, self._settings):
             self._told, self._painted = set(), set()
+            self._recent.clear()
         self._pid, self._settings = self._engine.pid, settings
         return settings
 
@@ -284,8 +301,15 @@ class Live(QObject):
         else:
             self._idle.start()
 
+    def _remember(self, key: Key, answer: Answer) -> None:
+        self._recent[key] = answer
+        self._recent.move_to_end(key)
+        while len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+
     def _show(self, shown: Shown, answer: Answer) -> None:
         self._answer = (shown.key, answer)
+        self._remember(*self._answer)
         self._prediction.show(shown.image, shown.index, answer.labels)
         if answer.uncertainty is not None and self._shows_uncertainty:
             self._show_uncertainty(shown, answer.uncertainty)
@@ -330,13 +354,18 @@ class Live(QObject):
             return
         beside, elsewhere = self._others()
         if beside or elsewhere:
-            self._asking = self._preparing = True
-            job = _Ahead(self._settings, beside, elsewhere, lambda: self._again)
+            self._asking = self._is_preparing = True
+            self._next = beside[0].key if beside else None
+            job = _Ahead(self._settings, beside, elsewhere, self._must_stop)
             worker = _prepare(self._engine, job)
             worker.returned.connect(self._on_prepared)
             worker.start()
         elif self._has_learned:
             self._ask()
+
+    def _must_stop(self, key: Key) -> bool:
+        """Whether something else is wanted than what may be looked at next."""
+        return self._again and self._wanted != key
 
     def _others(self) -> tuple[list[Shown], list[Shown]]:
         """Neighbours that the engine does not know, and those with paint that it may not know."""
@@ -347,7 +376,7 @@ class Live(QObject):
         ]
         now = self.shown()
         here = next((at for at, one in enumerate(every) if now and one.key == now.key), None)
-        neighbours = [] if here is None else every[here + 1 : here + 2] + every[:here][-1:]
+        neighbours = [] if here is None else every[here + 1 : here + 3] + every[:here][-1:]
         with_paint = {str(pair.image.unique_id) for pair in self._table.pairs()}
         return (
             [one for one in neighbours if one.key not in self._told],
@@ -359,9 +388,11 @@ class Live(QObject):
         )
 
     def _on_prepared(self, outcome: "_Seen") -> None:
-        self._asking = self._preparing = False
+        self._asking = self._is_preparing = False
         if self._life.ended or not self.is_on:
             return
+        if outcome.key is not None and outcome.answer is not None:
+            self._remember(outcome.key, outcome.answer)
         self._painted.update(outcome.unpainted)
         self._has_learned |= outcome.has_paint
         if outcome.key is not None:
@@ -425,13 +456,14 @@ class _Ahead:
     settings: LiveSettings
     beside: list[Shown]
     elsewhere: list[Shown]
-    is_interrupted: Callable[[], bool]
+    must_stop: Callable[[Key], bool]
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
     key: Key | None
     """Of the radiograph that the engine looked at."""
+    answer: Answer | None
     has_paint: bool
     unpainted: list[Key]
 
@@ -441,9 +473,9 @@ def _prepare(engine: Engine, job: _Ahead) -> _Seen:
     """Let the engine look at one of them: a neighbour, or else the first that has paint."""
     unpainted: list[Key] = []
     for one in (*job.beside, *job.elsewhere):
-        if job.is_interrupted():
+        if job.must_stop(one.key):
             break
-        has_paint, done = False, True
+        has_paint, answer = False, None
         try:
             paint = _paint_of(one.labels, one.index)
             has_paint = paint is not None and bool(paint.any())
@@ -451,12 +483,14 @@ def _prepare(engine: Engine, job: _Ahead) -> _Seen:
                 unpainted.append(one.key)
                 continue
             image = Radiographs.of(one.image).read(one.index, _nothing)
-            done = engine.run(live_prepare, job.settings, LivePair(one.key, image, paint))
+            answer = engine.run(live_prepare, job.settings, LivePair(one.key, image, paint))
         except Exception:
             # It is said when it is shown; until then it must not be tried for ever.
-            has_paint = False
-        return _Seen(one.key if done else None, has_paint and done, unpainted)
-    return _Seen(None, False, unpainted)
+            return _Seen(one.key, None, False, unpainted)
+        if answer is None:
+            break
+        return _Seen(one.key, answer, has_paint, unpainted)
+    return _Seen(None, None, False, unpainted)
 
 
 @thread_worker
