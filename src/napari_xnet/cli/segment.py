@@ -82,14 +82,18 @@ def _segment(call: argparse.Namespace) -> int:
         say(failure(outcome.image, outcome.error))
     if paths:
         _segment_all(paths, call, card, options, summary)
-    table = summary.write_failures(call.output)
-    if summary.total > 1 or table:
+    try:
+        table = summary.write_failures(call.output)
+    except XNetError as error:
+        say(f"napari-xnet: {error}")
+        table = None
+    if summary.total > 1 or summary.failures:
         say(f"napari-xnet: {summary}")
+    for why, count in summary.reasons()[:_MOST_REASONS]:
+        say(f"    {count:6d}  {why}")
     if table:
-        for why, count in summary.reasons()[:_MOST_REASONS]:
-            say(f"    {count:6d}  {why}")
         say(f"    See {table}.")
-    return SOME_FAILED if table else DONE
+    return SOME_FAILED if summary.failures else DONE
 
 
 def _inputs(patterns: Sequence[str]) -> tuple[list[Path], "Summary"]:

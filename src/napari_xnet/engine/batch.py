@@ -1,12 +1,13 @@
 """Segment a folder of images for the window."""
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_xnet.engine.reporter import Reporter
 from napari_xnet.engine.tasks import loaded
-from napari_xnet.errors import ImageError
+from napari_xnet.errors import ImageError, XNetError
 from napari_xnet.inference import Options
 from napari_xnet.inference.batch import Summary, refuse_clashes, segment_files
 from napari_xnet.inference.files import Target
@@ -80,5 +81,6 @@ def segment_folder(job: FolderJob, *, progress: Reporter) -> Summary:
 
     for outcome in segment_files(images, target, lambda: loaded(job.model), report):
         summary.add(outcome)
-    summary.write_failures(job.labels)
+    with contextlib.suppress(XNetError):  # the disk is full: that is among the failures, too
+        summary.write_failures(job.labels)
     return summary

@@ -71,7 +71,7 @@ def local_pool(workers: int, threads: int | None = None) -> Iterator[Client]:
         LocalCluster(
             n_workers=1 if shutil.which("nvidia-smi") else workers,
             threads_per_worker=threads or max(1, CPU_COUNT // workers),
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any port, so that several pools do not clash
             # What a worker may use depends on the sizes of its images, not on how many there are.
             memory_limit=0,
             silence_logs=logging.CRITICAL,

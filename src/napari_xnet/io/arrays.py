@@ -10,6 +10,7 @@ import numpy as np
 import tifffile
 
 from napari_xnet.errors import ImageError
+from napari_xnet.io.mapped import Mapped
 
 EAGER_BYTES: Final = 256 * 2**20
 """Largest decoded size that is read at once, so that the file need not stay open."""
@@ -116,7 +117,7 @@ def _lazy(level: Any, index: int, number: int, path: Path) -> Any:
     stored = np.dtype(byteorder + level.dtype.char)
     # Graphics cards take native numbers only: others go through zarr, which converts.
     if level.dataoffset is not None and stored.isnative:
-        return np.memmap(path, stored, "r", level.dataoffset, level.shape)
+        return Mapped.of(path, stored, level.dataoffset, level.shape)
     return _from_zarr(level, index, number, path)
 
 

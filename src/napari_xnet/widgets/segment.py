@@ -287,7 +287,8 @@ class SegmentWidget(ScrolledDock):
             return
         text = str(summary)
         if summary.failures:
-            text += f" See {job.labels / FAILURES_FILE}."
+            table = job.labels / FAILURES_FILE
+            text += f" See {table}." if table.exists() else f" {summary.reasons()[0][0]}"
             show_warning(f"{several(len(summary.failures), 'image')} failed: {text}")
         self._status.value = text
 
