@@ -107,8 +107,10 @@ def test_keys_do_what_buttons_do(viewer, dock, live, wait_until, file):
     centre = viewer.scene.camera.center
     QTest.keyClick(canvas, Qt.Key.Key_N)
     assert viewer.scene.camera.center != centre
-    place = dock.widget._live.answer.next_place
-    assert viewer.scene.camera.center[-2:] == pytest.approx(place)
+    places = dock.widget._live.answer.next_places
+    assert viewer.scene.camera.center[-2:] == pytest.approx(places[0])
+    QTest.keyClick(canvas, Qt.Key.Key_N)
+    assert viewer.scene.camera.center[-2:] == pytest.approx(places[1])
 
     QTest.keyClick(canvas, Qt.Key.Key_A)
     np.testing.assert_array_equal(labels.data, expected)
@@ -117,8 +119,12 @@ def test_keys_do_what_buttons_do(viewer, dock, live, wait_until, file):
     wait_until(saved.exists, 20)
     wait_until(lambda: "Saved hand_labels.tif" in dock["live_status"].value, 20)
     np.testing.assert_array_equal(read_labels(saved), expected)
+    assert not viewer.layers["hand (live)"].visible
+    wait_until(lambda: dock.widget._table.item(0, 1).text().startswith("✓"), 5)
     labels.undo()
     assert not labels.data.any()
+    wait_until(lambda: "0 of 1 accepted" in dock["live_status"].value, 5)
+    wait_until(lambda: not read_labels(saved).any(), 20)
 
     QTest.keyClick(canvas, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
     assert not dock["live"].value
@@ -133,6 +139,76 @@ def test_labels_that_are_there_already_are_not_overwritten(viewer, dock, live, w
     dock.click("accept")
     wait_until(lambda: "Saved hand_labels_2.tif" in dock["live_status"].value, 20)
     assert other.read_bytes() == b"of somebody else"
+
+
+def test_the_last_stroke_is_saved_when_the_dock_is_closed(viewer, dock, live, file, wait_until):
+    labels = viewer.layers.selection.active
+    labels.paint((50, 50), 1)
+    saved = file.with_name("hand_labels.tif")
+    assert not saved.exists()
+    viewer.window.remove_dock_widget("all")
+    wait_until(saved.exists, 10)
+    np.testing.assert_array_equal(read_labels(saved), labels.data)
+
+
+@pytest.mark.slow
+def test_what_is_opened_is_not_written_before_it_is_painted(viewer, dock, file, hand, wait_until):
+    values = np.zeros(hand.shape, np.uint16)
+    values[5:9] = 255
+    other = file.with_name("hand_labels.tif")
+    tifffile.imwrite(other, values, description="of another program")
+    before = other.read_bytes()
+    viewer.open([file], plugin="napari-xnet")
+    viewer.open([other], plugin="napari-xnet")
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    dock.click("live")
+    live = dock.widget._live
+    wait_until(lambda: live.answer is not None)
+    wait_until(lambda: not dock.widget._live_panel._to_save, 20)
+    wait_until(lambda: not dock.widget._live_panel._saving, 20)
+    assert other.read_bytes() == before
+    viewer.layers["hand_labels"].paint((50, 50), 1)
+    wait_until(lambda: other.read_bytes() != before, 20)
+
+
+@pytest.mark.slow
+def test_a_radiograph_that_is_chosen_is_shown_alone_and_can_be_painted(
+    viewer, dock, live, hand, wait_until
+):
+    table = dock.widget._table
+    first = viewer.layers["hand"]
+    viewer.layers.selection.active.selected_label = 3
+    second = viewer.add_image(hand[:, ::-1], name="mirrored")
+    third = viewer.add_image(hand[::-1], name="upside down", visible=False)
+    wait_until(lambda: len(table.images()) == 3, 10)
+    viewer.layers.selection.active = second
+    wait_until(lambda: second.visible and not first.visible, 10)
+    wait_until(lambda: "mirrored (live)" in viewer.layers, 30)
+    table.selectRow(table.images().index(third))
+    assert third.visible
+    assert not second.visible
+    assert viewer.layers.selection.active is viewer.layers["upside down_labels"]
+    assert viewer.layers.selection.active.mode == "paint"
+    viewer.layers.selection.active.selected_label = 3
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_PageUp)
+    assert viewer.layers.selection.active.selected_label == 3
+
+
+@pytest.mark.slow
+def test_another_base_model_answers_at_once(viewer, dock, live, wait_until):
+    labels = viewer.layers.selection.active
+    rub_out_bone(labels, live, wait_until, dock)
+    dock["model_name"].value = "no bone"
+    wait_until(lambda: dock["keep"].enabled, 5)
+    dock.click("keep")
+    wait_until(lambda: "no bone" in dock["base"].choices, 20)
+    while labels._undo_history:
+        labels.undo()
+    wait_until(lambda: not dock.widget._live.answer.painted, 30)
+    live()
+    before = dock.widget._live.answer.labels.copy()
+    dock["base"].value = "no bone"
+    wait_until(lambda: (dock.widget._live.answer.labels != before).mean() > 0.01, 30)
 
 
 @pytest.mark.slow

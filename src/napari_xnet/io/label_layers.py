@@ -22,6 +22,9 @@ MARKER: Final = "napari_xnet"
 METADATA_KEY: Final = "napari-xnet"
 """Key of our entry in the metadata of a layer."""
 
+ACCEPTED: Final = "accepted"
+"""Of our entry: indices of the radiographs whose labels a person has accepted."""
+
 OPACITY: Final = 0.5
 _LAST = tissue.CLASSES[-1].value
 _NAME_LENGTH = 100
@@ -53,7 +56,7 @@ def digest(labels: NDArray[Any]) -> int:
 
 
 def provenance(levels: list[Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata of a layer that say which of its labels a network wrote.
+    """Metadata of a layer that say which of its labels a network wrote, or a person accepted.
 
     Parameters
     ----------
@@ -65,9 +68,14 @@ def provenance(levels: list[Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Digests of the radiographs' labels by their index; empty if a person
-        may have saved the file, or if it is too large to look at.
+        Digests of the radiographs' labels by their index, or the indices that
+        were accepted; empty if there are none, or if a predicted file is too
+        large to look at.
     """
+    known = entry.get(ACCEPTED)
+    if isinstance(known, list):
+        accepted = {tuple(one) for one in known if isinstance(one, list)}
+        return {METADATA_KEY: {ACCEPTED: accepted & set(np.ndindex(levels[0].shape[:-2]))}}
     if not entry.get("predicted") or is_lazy(levels[0]):
         return {}
     labels = levels[0]

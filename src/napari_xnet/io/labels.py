@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,7 @@ from napari_xnet.errors import ImageError
 from napari_xnet.io.atomic import atomic_path
 from napari_xnet.io.calibration import MM, PIXEL, mm_per_unit
 from napari_xnet.io.calibration import pixel_size_mm as pixel_size_of
-from napari_xnet.io.label_layers import MARKER, marker
+from napari_xnet.io.label_layers import ACCEPTED, MARKER, METADATA_KEY, marker
 from napari_xnet.io.tiff import open_tiff
 
 _SOFTWARE = "napari-xnet"
@@ -103,7 +103,7 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     data : array of int, or list of them
         Data of the layer; of a multiscale layer the full resolution is written.
     meta : dict
-        State of the layer; ``scale`` and ``units`` are used.
+        State of the layer; ``scale``, ``units`` and our own ``metadata`` are used.
 
     Returns
     -------
@@ -119,7 +119,10 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     units = meta.get("units")
     # napari gives pint units, whose text is a name such as "millimeter".
     texts = [str(unit) for unit in units] if units is not None else [PIXEL] * ndim
-    _write_labels(path, data, scale, [MM if _is_mm(text) else text for text in texts])
+    own = (meta.get("metadata") or {}).get(METADATA_KEY, {})
+    accepted = sorted(own.get(ACCEPTED, ())) if isinstance(own, Mapping) else []
+    units = [MM if _is_mm(text) else text for text in texts]
+    _write_labels(path, data, scale, units, accepted=accepted)
     return [path]
 
 
@@ -179,11 +182,14 @@ def _write_labels(
     units: Sequence[str],
     predicted: bool = False,
     recipe: str = "",
+    accepted: Sequence[tuple[int, ...]] = (),
 ) -> None:
     array = _as_uint8(np.asarray(labels))
     entry: dict[str, Any] = {"kind": "labels", "scale": list(scale), "units": list(units)}
     if predicted:
         entry["predicted"] = True
+    if accepted:
+        entry[ACCEPTED] = [list(index) for index in accepted]
     if recipe:
         entry["recipe"] = recipe
     colors: dict[str, Any] = {"photometric": "minisblack"}

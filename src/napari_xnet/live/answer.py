@@ -18,15 +18,15 @@ class Answer:
         Painted pixels are as they were painted.
     uncertainty : ndarray of uint8, shape (Y, X), optional
         From 0 to 255, see `guidance.uncertainty`; if it was asked for.
-    next_place : (float, float) or None
-        Row and column where a stroke would help most.
+    next_places : tuple of (float, float)
+        Rows and columns where a stroke would help most, the best first.
     painted : bool
         Whether strokes count in it, or it is what the model says.
     """
 
     labels: NDArray[np.uint8]
     uncertainty: NDArray[np.uint8] | None
-    next_place: tuple[float, float] | None
+    next_places: tuple[tuple[float, float], ...]
     painted: bool
 
 

@@ -18,7 +18,7 @@ from napari_xnet.inference.postprocess import label
 from napari_xnet.live.answer import Answer, Forgotten
 from napari_xnet.live.cache import DescriptionCache
 from napari_xnet.live.description import Description, fingerprint
-from napari_xnet.live.guidance import next_place, uncertainty
+from napari_xnet.live.guidance import next_places, uncertainty
 from napari_xnet.live.strokes import Learned, Samples, learn
 from napari_xnet.models import Model
 from napari_xnet.models.forest import Forest
@@ -165,10 +165,9 @@ class LiveSession:
         if painted is not None:
             np.copyto(labels, painted, where=painted > 0)
         nothing = np.zeros(probabilities.shape[:2], np.uint8)
-        place = next_place(probabilities, self._painted.get(key, nothing))
-        scale = description.working.scale
-        centre = place and ((place[0] + 0.5) / scale - 0.5, (place[1] + 0.5) / scale - 0.5)
-        return Answer(labels, unsure, centre, bool(self._strokes))
+        places = np.array(next_places(probabilities, self._painted.get(key, nothing)), float)
+        centres = (places.reshape(-1, 2) + 0.5) / description.working.scale - 0.5
+        return Answer(labels, unsure, tuple(map(tuple, centres.tolist())), bool(self._strokes))
 
     def forest(self) -> Forest | None:
         """Return the classifier of all strokes; None if there is none."""

@@ -35,10 +35,11 @@ def folder_of(layer: Layer) -> Path:
     return Path(path).parent if path else Path()
 
 
-def free_path(layer: Layer, folder: Path) -> Path:
+def free_path(layer: Layer, folder: Path, name: str = "") -> Path:
     """Name a TIFF file for a layer: that which it was read from, or one that does not exist."""
-    more = (f"{layer.name}_{number}" for number in itertools.count(2))
-    names = itertools.chain([layer.name], more)
+    name = name or layer.name
+    more = (f"{name}_{number}" for number in itertools.count(2))
+    names = itertools.chain([name], more)
     paths = (folder / f"{name}.tif" for name in names)
     source = Path(layer.source.path) if layer.source.path else None
     return next(path for path in paths if path == source or not path.exists())

@@ -113,6 +113,10 @@ class Live(QObject):
         """Of whose paint it knows all."""
         self._gone: list[Key] = []
         self._answer: tuple[Key, Answer] | None = None
+        self._place = 0
+        """How many of its places were gone to."""
+        self._alone: Image | None = None
+        """The radiograph that was brought up, and the others put away."""
         self._idle = QTimer(self)
         self._idle.setSingleShot(True)
         self._idle.setInterval(_IDLE_MS)
@@ -128,7 +132,9 @@ class Live(QObject):
         if on == self.is_on:
             return
         self.is_on = on
+        self._alone = None
         if on:
+            self._on_moved()
             self._ask()
         else:
             self._idle.stop()
@@ -164,12 +170,24 @@ class Live(QObject):
             return self._answer[1]
         return None
 
+    def ask_again(self) -> None:
+        """Ask for what is displayed, since what it depends on has changed."""
+        self._ask()
+
+    def show_accepted(self) -> None:
+        """Hide the live segmentation, which has become the labels."""
+        if self._prediction.layer is not None:
+            self._prediction.layer.visible = False
+
     def go_to_next_place(self) -> None:
         """Centre the view on the place where a stroke would help most."""
         shown, answer = self.shown(), self.answer
-        if shown is None or answer is None or answer.next_place is None:
+        if shown is None or answer is None or not answer.next_places:
             return
-        place = shown.image.data_to_world((*shown.index, *answer.next_place))
+        # Each time another one, until a stroke is painted.
+        place = answer.next_places[self._place % len(answer.next_places)]
+        self._place += 1
+        place = shown.image.data_to_world((*shown.index, *place))
         centre = list(self._viewer.scene.camera.center)
         centre[-2:] = place[-2:]
         self._viewer.scene.camera.center = tuple(centre)
@@ -198,6 +216,10 @@ class Live(QObject):
 
     def _on_moved(self) -> None:
         shown = self.shown() if self.is_on and not self._life.ended else None
+        if shown is not None and shown.image != self._alone:
+            # Else one would paint on what is on top of it.
+            self._alone = shown.image
+            self._table.show_alone(shown.image)
         if shown is not None and (self._answer is None or self._answer[0] != shown.key):
             if answer := self._recent.get(shown.key):
                 self._show(shown, answer)  # at once; strokes made since then count soon
@@ -216,6 +238,7 @@ class Live(QObject):
             self._prediction.layer = None
             if self.is_on:
                 self.turn(False)
+                self._say("Live was turned off, since its layer was deleted.")
         elif own == self._prediction.image_id:
             self._prediction.remove()
 
@@ -309,12 +332,17 @@ class Live(QObject):
 
     def _show(self, shown: Shown, answer: Answer) -> None:
         self._answer = (shown.key, answer)
+        self._place = 0
         self._remember(*self._answer)
         self._prediction.show(shown.image, shown.index, answer.labels)
         if answer.uncertainty is not None and self._shows_uncertainty:
             self._show_uncertainty(shown, answer.uncertainty)
-        said = "Strokes count." if answer.painted else "What the model says: paint what is wrong."
-        self._say(f"Live: {said}")
+        if self._prediction.layer is not None:
+            # What is accepted is looked at by itself.
+            is_done = shown.labels is not None and shown.index in painted.accepted(shown.labels)
+            self._prediction.layer.visible = not is_done
+        follows = "Live: it follows your strokes."
+        self._say(follows if answer.painted else "Live: paint what the model has got wrong.")
 
     def _show_uncertainty(self, shown: Shown, values: NDArray[np.uint8]) -> None:
         place = layers.placement(shown.image)

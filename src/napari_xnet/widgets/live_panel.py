@@ -1,5 +1,6 @@
 """The part of *Train XNet* for live segmentation: buttons, keys, and how far one is."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,13 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_xnet import tissue
 from napari_xnet.errors import XNetError
 from napari_xnet.io import write_labels_layer
-from napari_xnet.io.label_layers import METADATA_KEY
-from napari_xnet.widgets import layers
+from napari_xnet.io.label_layers import ACCEPTED, METADATA_KEY, marker
+from napari_xnet.io.layerdata import layer_name
+from napari_xnet.io.tiff import open_tiff
+from napari_xnet.widgets import layers, painted
 from napari_xnet.widgets.layers import Index, Radiographs
 from napari_xnet.widgets.live import Live
 from napari_xnet.widgets.pairs_table import PairsTable
@@ -26,7 +30,7 @@ from napari_xnet.widgets.parts import Lifetime, row, text_line
 if TYPE_CHECKING:
     from napari import Viewer
 
-_ACCEPTED, _SAVED = "accepted", "saved"
+_SAVED, _ERROR = "saved", "error"
 _SAVE_MS = 2000
 """So long after the last stroke it is saved."""
 
@@ -63,9 +67,9 @@ class LivePanel(QWidget):
         self._table = table
         self._live = live
         self._start_painting = start_painting
-        self._life = Lifetime(self)
+        self._life = Lifetime(self, self._save_the_rest)
         self._to_save: dict[Labels, Image] = {}
-        self._saving = False
+        self._saving: dict[Labels, Image] = {}
         self._said = ""
 
         self.live_button = PushButton(
@@ -123,6 +127,7 @@ class LivePanel(QWidget):
         live.changed.connect(self.refresh)
         table.changed.connect(self.refresh)
         table.stroke.connect(self._on_stroke)
+        table.row_chosen.connect(self._on_row_chosen)
         viewer.dims.events.current_step.connect(self.refresh)
         self.bind_keys()
         self.refresh()
@@ -152,6 +157,7 @@ class LivePanel(QWidget):
         if not every or shown is None:
             return
         keys = [(image, index) for image, index in every]
+        value = getattr(self._viewer.layers.selection.active, "selected_label", None)
         here = keys.index((shown.image, shown.index)) if (shown.image, shown.index) in keys else 0
         image, index = keys[int(np.clip(here + by, 0, len(keys) - 1))]
         if image != shown.image:
@@ -161,12 +167,16 @@ class LivePanel(QWidget):
             self._viewer.dims.set_point(axis, place[axis])
         if self._live.is_on:
             self._start_painting()
+            layer = self._viewer.layers.selection.active
+            if isinstance(layer, Labels) and value in [one.value for one in tissue.CLASSES]:
+                layer.selected_label = value
 
     def accept(self) -> None:
         """Make the live segmentation the labels of the displayed radiograph."""
         shown, answer = self._live.shown(), self._live.answer
         if shown is None or answer is None:
-            show_info("There is no live segmentation to accept: press Live, and wait a moment.")
+            pending = "This radiograph is still being looked at: wait a moment, then accept."
+            show_info(pending if self._live.is_on else "Nothing to accept: press Live (Ctrl+L).")
             return
         if shown.labels is None:
             self._start_painting()
@@ -178,9 +188,11 @@ class LivePanel(QWidget):
         fixed = tuple(np.full(len(where[0]), number) for number in shown.index)
         # As if it were painted, so that it can be undone.
         shown.labels.data_setitem((*fixed, *where), answer.labels[where])
-        _entry(shown.labels).setdefault(_ACCEPTED, set()).add(shown.index)
+        _entry(shown.labels).setdefault(ACCEPTED, set()).add(shown.index)
+        self._live.show_accepted()
         self._to_save[shown.labels] = shown.image
         self._save()
+        self._table.fill_soon()
         self.refresh()
 
     def refresh(self) -> None:
@@ -191,14 +203,14 @@ class LivePanel(QWidget):
         with self.live_button.changed.blocked():
             self.live_button.value = is_on
         answer = self._live.answer
-        self.place_button.enabled = answer is not None and answer.next_place is not None
+        self.place_button.enabled = answer is not None and bool(answer.next_places)
         self.accept_button.enabled = answer is not None
         self.keep_button.enabled = answer is not None and answer.painted
         self.deeper_button.enabled = self.keep_button.enabled
         self.uncertainty.enabled = is_on
         every = self._every() if is_on else []
         accepted = sum(
-            index in _entry(labels).get(_ACCEPTED, ())
+            index in painted.accepted(labels)
             for image, index in every
             if (labels := self._table.labels_of(image)) is not None
         )
@@ -221,8 +233,14 @@ class LivePanel(QWidget):
 
     def turn(self, on: bool) -> None:
         """Turn live segmentation on, ready to paint, or off."""
+        self._said = ""
         self._live.turn(on)
         if on:
+            self._start_painting()
+
+    def _on_row_chosen(self) -> None:
+        self._said = ""
+        if self._live.is_on and not self._life.ended:
             self._start_painting()
 
     def _on_stroke(self, labels: Labels) -> None:
@@ -230,31 +248,51 @@ class LivePanel(QWidget):
         if self._live.is_on and image is not None and not self._life.ended:
             self._to_save[labels] = image
             self._save_soon.start()
+            self._take_back(labels)
+
+    def _take_back(self, labels: Labels) -> None:
+        """Count what is not labelled everywhere any more, because it was undone, no more."""
+        shown = self._live.shown()
+        if shown is None or shown.labels is None or shown.labels is not labels:
+            return
+        known = _entry(labels).get(ACCEPTED, set())
+        page = shown.labels.data[shown.index] if shown.index else shown.labels.data
+        if shown.index in known and not np.all(page):
+            known.discard(shown.index)
+            self._table.fill_soon()
+            self.refresh()
 
     def _save(self) -> None:
         """Save what was painted, one file after the other, in a thread."""
         if self._saving or not self._to_save or self._life.ended:
             return
         labels, image = self._to_save.popitem()
-        path = _entry(labels).get(_SAVED)
-        if path is None:
-            try:
-                path = str(layers.free_path(labels, _folder_for(image)))
-            except OSError as error:
-                show_error(f"The labels are not saved: {error}")
-                return
-        self._saving = True
-        worker = _write(path, labels)
+        try:
+            path = _path_for(labels, image)
+        except OSError as error:
+            show_error(f"The labels are not saved: {error}")
+            return
+        self._saving = {labels: image}
+        worker = _write_in_thread(path, labels)
         worker.returned.connect(functools.partial(self._on_saved, labels))
         worker.start()
 
+    def _save_the_rest(self) -> None:
+        """Save at once what is left when the dock, or napari, is closed."""
+        for labels, image in (self._saving | self._to_save).items():
+            with contextlib.suppress(OSError):
+                _write(_path_for(labels, image), labels)
+        self._to_save.clear()
+
     def _on_saved(self, labels: Labels, outcome: tuple[str | None, XNetError | None]) -> None:
-        self._saving = False
+        self._saving = {}
         if self._life.ended:
             return
         path, error = outcome
         if error is not None:
-            show_error(f"The labels were not saved: {error}")
+            if str(error) != _entry(labels).get(_ERROR):  # once is enough
+                show_error(f"The labels were not saved: {error}")
+            _entry(labels)[_ERROR] = str(error)
         elif path is not None:
             _entry(labels)[_SAVED] = path
             self.say(f"Saved {Path(path).name}.")
@@ -276,10 +314,48 @@ def _entry(labels: Labels) -> dict[str, Any]:
     return own
 
 
+def _path_for(labels: Labels, image: Image) -> str:
+    """Where labels are saved: where they were saved before, or else at a free name.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made.
+    """
+    known = _entry(labels).get(_SAVED)
+    if known is not None:
+        return known
+    return str(layers.free_path(labels, _folder_for(image), _name_for(labels, image)))
+
+
+def _name_for(labels: Labels, image: Image) -> str:
+    """Name by which labels are found again: that of the image's file, not of its layer."""
+    path = image.source.path
+    if labels.source.path or not path or image.source.sample:
+        return labels.name
+    return f"{layer_name(Path(path))}_labels"
+
+
 @thread_worker
-def _write(path: str, labels: Labels) -> tuple[str | None, XNetError | None]:
+def _write_in_thread(path: str, labels: Labels) -> tuple[str | None, XNetError | None]:
+    return _write(path, labels)
+
+
+def _holds(path: str, labels: Labels) -> bool:
+    """Whether a file holds these labels already."""
     try:
-        if not np.any(labels.data):
+        with open_tiff(Path(path)) as tif:
+            accepted = {tuple(one) for one in marker(tif, 0).get(ACCEPTED, ())}
+            same = np.array_equal(tif.asarray(), labels.data)
+    except Exception:  # whatever is wrong with it
+        return False
+    return same and accepted == painted.accepted(labels)
+
+
+def _write(path: str, labels: Labels) -> tuple[str | None, XNetError | None]:
+    """Save labels, unless nothing has changed, or nothing is painted that could be saved."""
+    try:
+        if _holds(path, labels) if Path(path).exists() else not np.any(labels.data):
             return None, None
         write_labels_layer(path, labels.data, labels.as_layer_data_tuple()[1])
     except XNetError as error:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xnet import tissue
 from napari_xnet.errors import ImageError
-from napari_xnet.io.label_layers import METADATA_KEY, digest
+from napari_xnet.io.label_layers import ACCEPTED, METADATA_KEY, digest
 from napari_xnet.training.pairs import count_classes
 from napari_xnet.widgets.layers import Index, Radiographs
 
@@ -65,6 +65,11 @@ class Painted:
             labels = self.pages.read(index, check)
             if labels.any() and self.written.get(index) != digest(labels):
                 yield index, labels
+
+
+def accepted(layer: Labels) -> set[Index]:
+    """Return the indices of the radiographs whose live segmentation was accepted as labels."""
+    return set(_entry(layer).get(ACCEPTED, ()))
 
 
 def corrections(layer: Labels, index: Index, labels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -71,6 +71,8 @@ class PairsTable(QTableWidget):
 
     changed = Signal()
     """The pairs, or what is painted in them, changed."""
+    row_chosen = Signal()
+    """The user went to another row."""
     stroke = Signal(object)
     """Something was painted, or undone, in this Labels layer, just now."""
 
@@ -153,6 +155,10 @@ class PairsTable(QTableWidget):
         self._chosen[str(image.unique_id)] = str(labels.unique_id) if labels else None
         self._unused.discard(str(image.unique_id))
         self._refill()
+
+    def fill_soon(self) -> None:
+        """Show the pairs again, as something about them has changed."""
+        self._refill_soon.start()
 
     def show_alone(self, image: Image) -> None:
         """Hide the other radiographs and all labels of theirs: one would paint on what is on top.
@@ -315,6 +321,7 @@ class PairsTable(QTableWidget):
             # Those of one size are compared more easily if the view stays.
             if not 0 <= before < len(self._images) or not _lie_alike(image, self._images[before]):
                 self._viewer.fit_to_view(layers=[image])
+            self.row_chosen.emit()
 
     def _show_row(self, row: int, short_name: str, image: Image, layer: Labels | None) -> None:
         use = self._item(row, _IMAGE, short_name, image.name)
@@ -325,6 +332,8 @@ class PairsTable(QTableWidget):
         name = layer.name if layer else _NONE
         # The image's name stands beside it: there is room for what differs.
         short = name.removeprefix(image.name).lstrip("_") or name
+        if layer and painted.accepted(layer).issuperset(layers.Radiographs.of(image).indices()):
+            short, name = f"✓ {short}", f"{name}: accepted"
         self._item(row, _LABELS, short, f"{name}. Click to choose another.")
         group = self._item(row, _GROUP, painted.group(layer) if layer else "", "")
         group.setFlags(flags | Qt.ItemFlag.ItemIsEditable if layer else Qt.ItemFlag.NoItemFlags)

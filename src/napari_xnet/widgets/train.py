@@ -106,6 +106,7 @@ class TrainWidget(ScrolledDock):
         self._live = Live(
             napari_viewer, self, shared_engine(), self._table, lambda: self._settings.base.value
         )
+        self._settings.base.changed.connect(self._live.ask_again)
         self._live_panel = LivePanel(napari_viewer, self._table, self._live, self.paint_here)
         self._rows = [
             row(self._new_button, self._import_button),

@@ -16,7 +16,7 @@ from napari_xnet.io.samples import labels_path, sample_path
 from napari_xnet.live.answer import Forgotten
 from napari_xnet.live.cache import DescriptionCache
 from napari_xnet.live.description import Description, fingerprint
-from napari_xnet.live.guidance import next_place, uncertainty
+from napari_xnet.live.guidance import next_places, uncertainty
 from napari_xnet.live.session import LiveSession
 from napari_xnet.live.strokes import Samples, learn
 from napari_xnet.models import Model, export_model, import_model, load_model, models_folder
@@ -284,18 +284,35 @@ def test_the_next_place_is_in_the_largest_unsure_region_that_is_not_painted():
     probabilities[20:40, 20:40] = (0.4, 0.35, 0.25)
     probabilities[70:76, 70:76] = (0.4, 0.35, 0.25)
     painted = np.zeros((100, 100), np.uint8)
-    row, column = next_place(probabilities, painted)
+    row, column = next_places(probabilities, painted)[0]
     assert 20 <= row < 40
     assert 20 <= column < 40
     painted[15:45, 15:45] = 2
-    row, column = next_place(probabilities, painted)
+    row, column = next_places(probabilities, painted)[0]
     assert 68 <= row < 78
     assert 68 <= column < 78
-    assert next_place(probabilities, np.ones_like(painted)) is None
+    assert not next_places(probabilities, np.ones_like(painted))
+
+
+@pytest.mark.parametrize("shape", [(400, 300), (8, 8), (40, 3)])
+def test_next_places_are_apart_and_not_at_the_border(shape):
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([1, 1, 1], shape).astype(np.float32)
+    probabilities[:2] = probabilities[:, -1:] = 1 / 3  # the frame is least certain
+    places = np.array(next_places(probabilities, np.zeros(shape, np.uint8)))
+    assert len(places) > 0
+    assert (places >= 0).all()
+    assert (places < shape).all()
+    if min(shape) > 100:
+        assert len(places) == 5
+        assert (places >= 6).all()
+        assert (places < np.array(shape) - 5).all()
+        distances = np.linalg.norm(places[:, np.newaxis] - places, axis=-1)
+        assert distances[distances > 0].min() > 10
 
 
 def test_the_next_place_is_given_in_pixels_of_the_radiograph(session, hand):
-    row, column = session.answer("hand").next_place
+    row, column = session.answer("hand").next_places[0]
     assert 0 <= row < hand[0].shape[0]
     assert 0 <= column < hand[0].shape[1]
     values = session.answer("hand", with_uncertainty=True).uncertainty
