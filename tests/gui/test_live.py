@@ -152,6 +152,45 @@ def test_the_last_stroke_is_saved_when_the_dock_is_closed(viewer, dock, live, fi
 
 
 @pytest.mark.slow
+def test_accept_keeps_what_was_painted_since_the_answer(viewer, dock, live, wait_until):
+    labels = viewer.layers.selection.active
+    beam = tuple(np.argwhere(dock.widget._live.answer.labels == 1)[500])
+    labels.data_setitem(tuple(np.array([one]) for one in beam), 3)
+    labels.data[0, :5] = 77  # of another program
+    dock.click("accept")  # before the stroke is answered
+    assert labels.data[beam] == 3
+    assert (labels.data[0, :5] == 77).all()
+    assert (labels.data > 0).all()
+    live()
+
+
+@pytest.mark.slow
+def test_strokes_of_deleted_labels_do_not_count_any_more(viewer, dock, live, wait_until):
+    before = dock.widget._live.answer.labels.copy()
+    labels = viewer.layers.selection.active
+    rub_out_bone(labels, live, wait_until, dock)
+    viewer.layers.remove(labels)
+    wait_until(lambda: dock.widget._live.answer and not dock.widget._live.answer.painted, 30)
+    np.testing.assert_array_equal(dock.widget._live.answer.labels, before)
+
+
+@pytest.mark.slow
+def test_a_copy_of_the_labels_does_not_overwrite_their_file(viewer, dock, live, file, wait_until):
+    labels = viewer.layers.selection.active
+    labels.paint((50, 50), 1)
+    saved = file.with_name("hand_labels.tif")
+    wait_until(saved.exists, 20)
+    wait_until(lambda: "Saved" in dock["live_status"].value, 20)
+    before = saved.read_bytes()
+    viewer.layers.extend([type(labels).create(*labels.as_layer_data_tuple())])
+    copy = viewer.layers[-1]
+    dock.widget._table.choose(viewer.layers["hand"], copy)
+    copy.paint((90, 90), 2)
+    wait_until(file.with_name("hand_labels_2.tif").exists, 20)
+    assert saved.read_bytes() == before
+
+
+@pytest.mark.slow
 def test_what_is_opened_is_not_written_before_it_is_painted(viewer, dock, file, hand, wait_until):
     values = np.zeros(hand.shape, np.uint16)
     values[5:9] = 255

@@ -31,6 +31,8 @@ class LiveSettings:
     model : Path
         Folder of the model.
     options : Options
+    session : str
+        Tells one window from another.
     cache : Path
         Folder for descriptions.
     cache_mb : int
@@ -39,6 +41,7 @@ class LiveSettings:
 
     model: Path
     options: Options
+    session: str
     cache: Path
     cache_mb: int
 
@@ -111,11 +114,11 @@ def live_prepare(settings: LiveSettings, pair: LivePair, *, progress: Reporter) 
         if any(isinstance(value, Stop) for value in progress.told()):
             raise _Interrupted
 
-    assert pair.image is not None
     try:
         check()
         session = _session(settings)
-        session.describe(pair.key, pair.image, check)
+        if pair.image is not None:
+            session.describe(pair.key, pair.image, check)
         session.paint(pair.key, pair.painted)
         check()
         return session.answer(pair.key, pair.painted)
@@ -146,6 +149,9 @@ def live_keep(settings: LiveSettings, folder: Path, *, progress: Reporter) -> No
     card = base.card.model_copy(
         update={
             "name": folder.name,
+            "preprocessing": base.card.preprocessing.model_copy(
+                update={"size_px": settings.options.size_px or base.card.preprocessing.size_px}
+            ),
             "summary": "A network, and a classifier that was painted live.",
             "status": "final",
             "training": {

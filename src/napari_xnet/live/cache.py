@@ -25,6 +25,7 @@ class DescriptionCache:
     def __init__(self, folder: Path, limit_mb: int) -> None:
         self._folder = folder
         self._limit = limit_mb * 2**20
+        self._tidy()
 
     def get(self, name: str, make: Callable[[], Description]) -> Description:
         """Return the description of a name; make it, and keep it, if it is not there.
@@ -34,6 +35,8 @@ class DescriptionCache:
         path = self._folder / f"{name}{_SUFFIX}"
         # A damaged file raises whatever its damage leads to.
         with contextlib.suppress(Exception):
+            if not self._limit:
+                raise FileNotFoundError
             description = Description.read(path)
             path.touch()
             return description
@@ -52,4 +55,5 @@ class DescriptionCache:
         for path, about in sorted(files, key=lambda one: one[1].st_mtime_ns, reverse=True):
             total += about.st_size
             if total > self._limit:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)

@@ -144,8 +144,8 @@ class LiveSession:
         description = known.description
         probabilities = description.probabilities
         if self._strokes:
-            own = [] if key in self._strokes else [Samples.opinions(description)]
-            found = self._learn(own).predict(self._pixels_of(description), _WORKERS)
+            more = [] if key in self._strokes else [Samples.opinions(description)]
+            found = self._learn(more, key).predict(self._pixels_of(description), _WORKERS)
             probabilities = found.reshape(probabilities.shape)
         labels = np.empty(description.working.shape, np.uint8)
         unsure = np.empty_like(labels) if with_uncertainty else None
@@ -187,9 +187,10 @@ class LiveSession:
         """How many have strokes."""
         return len(self._strokes)
 
-    def _learn(self, more: list[Samples]) -> Learned:
-        opinions = [self._opinions[key] for key in self._strokes]
-        return learn(list(self._strokes.values()), opinions + more, _WORKERS)
+    def _learn(self, more: list[Samples], key: Hashable = None) -> Learned:
+        opinions = [self._opinions[one] for one in self._strokes]
+        own = list(self._strokes).index(key) if key in self._strokes else None
+        return learn(list(self._strokes.values()), opinions + more, _WORKERS, own)
 
     def _find(self, key: Hashable) -> _Known:
         if key not in self._known:

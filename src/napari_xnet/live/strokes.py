@@ -18,7 +18,8 @@ _DRAWN = 2000
 """Pixels that a tree is grown from, at most."""
 _CHUNK = 2**14
 _MOST_PAINTED = 3000
-"""Painted pixels that are learned from; more would make the answer slower, not better."""
+"""Painted pixels of a radiograph, and of all others together, that are learned from; more would
+make the answer slower, not better."""
 _OPINIONS = 1500
 """Pixels of which the network's opinion counts."""
 _OPINION_WEIGHT = 0.5
@@ -123,7 +124,12 @@ class Learned:
         return result
 
 
-def learn(painted: Sequence[Samples], opinions: Sequence[Samples], workers: int = 1) -> Learned:
+def learn(
+    painted: Sequence[Samples],
+    opinions: Sequence[Samples],
+    workers: int = 1,
+    own: int | None = None,
+) -> Learned:
     """Learn from strokes, and a little from the network's opinion.
 
     The opinions together weigh half as much as the strokes at most, and ever
@@ -135,20 +141,23 @@ def learn(painted: Sequence[Samples], opinions: Sequence[Samples], workers: int 
         Of each radiograph; something is painted.
     workers : int
         Threads.
+    own : int, optional
+        Which of `painted` is the radiograph that the answer is for: all others
+        together weigh no more, so that it follows its own strokes however
+        many were finished before.
 
     Returns
     -------
     Learned
         The same for the same samples.
     """
-    strokes, prior = Samples.together(painted), Samples.together(opinions)
+    strokes, prior = Samples.together(_shared(painted, own)), Samples.together(opinions)
     rng = np.random.default_rng(0)
-    if len(strokes) > _MOST_PAINTED:
-        strokes = _some(strokes, rng.choice(len(strokes), _MOST_PAINTED, replace=False))
     if len(prior) > _OPINIONS:
         prior = _some(prior, rng.choice(len(prior), _OPINIONS, replace=False))
-    share = min(1.0, len(strokes) / max(1, len(prior)))
-    weight = _OPINION_WEIGHT * share / (1 + len(strokes) / _HALVED_BY)
+    mass = float(strokes.weights.sum())
+    share = min(1.0, mass / max(1, len(prior)))
+    weight = _OPINION_WEIGHT * share / (1 + mass / _HALVED_BY)
     pixels = np.concatenate([strokes.pixels, prior.pixels])
     classes = np.concatenate([strokes.classes, prior.classes])
     weights = np.concatenate([strokes.weights, prior.weights * weight]).astype(float)
@@ -163,6 +172,25 @@ def learn(painted: Sequence[Samples], opinions: Sequence[Samples], workers: int 
 
     with ThreadPoolExecutor(workers) as pool:
         return Learned(list(pool.map(grow, range(_TREES))))
+
+
+def _shared(painted: Sequence[Samples], own: int | None) -> list[Samples]:
+    """Give each radiograph its share of what is learned from."""
+    others = [one for number, one in enumerate(painted) if number != own]
+    each = max(1, _MOST_PAINTED // max(1, len(others)))
+    rng = np.random.default_rng(0)
+    fewer = [
+        one if len(one) <= each else _some(one, rng.choice(len(one), each, replace=False))
+        for one in others
+    ]
+    if own is None:
+        return fewer
+    if not others:
+        return [painted[own]]
+    heavy = sum(len(one) for one in fewer)
+    weight = np.float32(min(1.0, len(painted[own]) / heavy))
+    lighter = [Samples(one.pixels, one.classes, one.weights * weight) for one in fewer]
+    return [painted[own], *lighter]
 
 
 def _take(description: Description, where: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -16,6 +16,8 @@ from napari_xnet import tissue
 from napari_xnet.errors import ModelError
 
 _CLASSES = len(tissue.CLASSES)
+_DEEPEST = 200
+"""Steps from the root of a tree to a leaf; learned ones have a tenth of it."""
 _CHUNK = 2**14
 """Pixels that go through all trees together: so many stay in the cache of a processor."""
 
@@ -25,8 +27,8 @@ class ForestShape(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    trees: int = Field(ge=1, le=500)
-    nodes: int = Field(ge=1, le=50_000, description="Of the largest tree.")
+    trees: int = Field(ge=1, le=200)
+    nodes: int = Field(ge=1, le=20_000, description="Of the largest tree.")
     features: int = Field(ge=1, le=5000, description="Of each pixel, see `pixel_features`.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
@@ -154,7 +156,8 @@ class Forest:
                 if shapes != {name: size for name, (size, _) in wanted.items()}:
                     raise ModelError(f"{path} is not the classifier that the card describes.")
                 arrays = {name: file.get_tensor(name) for name in wanted}
-        except (OSError, SafetensorError) as error:
+        # NumPy does not know all types of numbers that such a file may have.
+        except (OSError, SafetensorError, TypeError, AttributeError) as error:
             raise ModelError(f"{path} cannot be read: {error}.") from error
         if any(arrays[name].dtype != kind for name, (_, kind) in wanted.items()):
             raise ModelError(f"{path} is not the classifier that the card describes.")
@@ -172,12 +175,15 @@ class Forest:
         nexts = np.stack([self.left, self.right])
         leaf = (nexts == own).all(axis=0)
         leads_on = ((nexts > own) & (nexts < len(own))).all(axis=0)
-        return bool(
-            (leaf | leads_on).all()
-            and (self.feature >= 0).all()
-            and (self.feature < self.features).all()
-            and (self.probabilities >= 0).all()
-            and (self.probabilities <= 1).all()
+        return (
+            bool(
+                (leaf | leads_on).all()
+                and (self.feature >= 0).all()
+                and (self.feature < self.features).all()
+                and (self.probabilities >= 0).all()
+                and (self.probabilities <= 1).all()
+            )
+            and max(self._depths()) <= _DEEPEST
         )
 
     def _depths(self) -> list[int]:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _STRIP_BYTES = 2**26
+_UNFIT = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
+"""What no file name may have, on one system or another."""
 _COPIED_PX = 2**24
 """Of predictions up to this size a compressed copy is kept, so that corrections are known."""
 
@@ -37,7 +40,7 @@ def folder_of(layer: Layer) -> Path:
 
 def free_path(layer: Layer, folder: Path, name: str = "") -> Path:
     """Name a TIFF file for a layer: that which it was read from, or one that does not exist."""
-    name = name or layer.name
+    name = _UNFIT.sub("_", name or layer.name)
     more = (f"{name}_{number}" for number in itertools.count(2))
     names = itertools.chain([name], more)
     paths = (folder / f"{name}.tif" for name in names)

@@ -1,6 +1,8 @@
 """Live segmentation: labels that follow the brush."""
 
-from collections import OrderedDict
+import functools
+import uuid
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +89,7 @@ class Live(QObject):
         super().__init__(dock)
         self.is_on = False
         self.status = ""
+        self._id = uuid.uuid4().hex
         self._viewer = viewer
         self._engine = engine
         self._table = table
@@ -113,6 +116,12 @@ class Live(QObject):
         """Of whose paint it knows all."""
         self._gone: list[Key] = []
         self._answer: tuple[Key, Answer] | None = None
+        self._later: Callable[[], None] | None = None
+        """What waits until no answer is awaited."""
+        self._revisions: Counter[str] = Counter()
+        """How often the labels of an image were painted on, by its id."""
+        self._labels_of: dict[str, str] = {}
+        """Ids of the labels of each image that the engine knows."""
         self._place = 0
         """How many of its places were gone to."""
         self._alone: Image | None = None
@@ -122,6 +131,7 @@ class Live(QObject):
         self._idle.setInterval(_IDLE_MS)
         self._idle.timeout.connect(self._look_ahead)
         table.stroke.connect(self._on_stroke)
+        table.changed.connect(self._on_labels_chosen)
         table.changed.connect(self._on_moved)
         viewer.layers.selection.events.active.connect(self._on_moved)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -201,8 +211,12 @@ class Live(QObject):
         finish : callable
             Gets None, or what went wrong.
         """
-        worker = _keep(self._engine, self._current_settings(), folder)
-        worker.returned.connect(lambda error: None if self._life.ended else finish(error))
+        if self._asking or self._again:  # strokes that are on their way count, too
+            self._later = functools.partial(self.keep, folder, finish)
+            return
+        assert self._settings is not None
+        worker = _keep(self._engine, self._settings, folder)
+        worker.returned.connect(lambda outcome: None if self._life.ended else finish(*outcome))
         worker.start()
 
     def _on_stroke(self, layer: Labels) -> None:
@@ -210,9 +224,42 @@ class Live(QObject):
             return
         image = self._table.image_of(layer)
         if image is not None:
-            own = str(image.unique_id)
-            self._painted = {key for key in self._painted if key[0] != own}
+            self._revisions[str(image.unique_id)] += 1
+            shown = self.shown()
+            if shown is not None and shown.image == image and layer.n_edit_dimensions < 3:
+                self._painted.discard(shown.key)
+            else:
+                own = str(image.unique_id)
+                self._painted = {key for key in self._painted if key[0] != own}
             self._ask()
+
+    def _on_labels_chosen(self) -> None:
+        """Forget the paint of labels that were deleted, or that others have taken the place of."""
+        if self._life.ended:
+            return
+        now = {str(one.unique_id): self._table.labels_of(one) for one in self._table.images()}
+        for own, labels in now.items():
+            chosen = str(labels.unique_id) if labels is not None else ""
+            before = self._labels_of.get(own)
+            self._labels_of[own] = chosen
+            if before and before != chosen:
+                self._forget(own)
+                if self.is_on:
+                    self._ask()
+
+    def _forget(self, own: str) -> None:
+        """Let the engine forget an image, and what is painted on it."""
+        self._gone += [key for key in self._told if key[0] == own]
+        self._told = {key for key in self._told if key[0] != own}
+        self._painted = {key for key in self._painted if key[0] != own}
+        for key in [key for key in self._recent if key[0] == own]:
+            del self._recent[key]
+
+    def _on_data(self, event: Event) -> None:
+        if not self._life.ended:
+            self._forget(str(event.source.unique_id))
+            if self.is_on:
+                self._ask()
 
     def _on_moved(self) -> None:
         shown = self.shown() if self.is_on and not self._life.ended else None
@@ -229,9 +276,7 @@ class Live(QObject):
         if self._life.ended:
             return
         own = str(event.value.unique_id)
-        self._gone += [key for key in self._told if key[0] == own]
-        self._told = {key for key in self._told if key[0] != own}
-        self._painted = {key for key in self._painted if key[0] != own}
+        self._forget(own)
         if event.value is self._unsure:
             self._unsure = None
         if event.value is self._prediction.layer:  # by the user
@@ -248,6 +293,7 @@ class Live(QObject):
         return LiveSettings(
             model=find_model(DEFAULT if base == "none" else base, preferences.models_folder),
             options=Options(size_px=preferences.size_px, memory_mb=preferences.memory_mb),
+            session=self._id,
             cache=platformdirs.user_cache_path("napari-xnet") / "live",
             cache_mb=preferences.live_cache_mb,
         )
@@ -281,6 +327,7 @@ class Live(QObject):
             shown.key in self._told,
             tuple(self._gone),
             self._shows_uncertainty,
+            self._revisions[shown.key[0]],
         )
         self._gone = []
         self._idle.stop()
@@ -313,16 +360,29 @@ class Live(QObject):
         elif answer is None:
             self._fail(error)
             return
+        elif job.shown.image not in self._viewer.layers:
+            self._gone.append(key)
         else:
+            if key not in self._told:
+                job.shown.image.events.data.disconnect(self._on_data)
+                job.shown.image.events.data.connect(self._on_data)
             self._told.add(key)
-            self._painted.add(key)
+            if self._revisions[key[0]] == job.revision:
+                self._painted.add(key)
             shown = self.shown()
             if shown is not None and shown.key == key and job.shown.image in self._viewer.layers:
                 self._show(job.shown, answer)
         if self._again:
             self._ask()
         else:
-            self._idle.start()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Do what had to wait, or else look ahead soon."""
+        later, self._later = self._later, None
+        if later is not None:
+            later()
+        self._idle.start()
 
     def _remember(self, key: Key, answer: Answer) -> None:
         self._recent[key] = answer
@@ -384,7 +444,8 @@ class Live(QObject):
         if beside or elsewhere:
             self._asking = self._is_preparing = True
             self._next = beside[0].key if beside else None
-            job = _Ahead(self._settings, beside, elsewhere, self._must_stop)
+            known, revisions = frozenset(self._told), Counter(self._revisions)
+            job = _Ahead(self._settings, beside, elsewhere, known, revisions, self._must_stop)
             worker = _prepare(self._engine, job)
             worker.returned.connect(self._on_prepared)
             worker.start()
@@ -421,18 +482,24 @@ class Live(QObject):
             return
         if outcome.key is not None and outcome.answer is not None:
             self._remember(outcome.key, outcome.answer)
-        self._painted.update(outcome.unpainted)
+        known = [*outcome.unpainted, *([outcome.key] if outcome.key is not None else [])]
+        self._painted.update(
+            key for key in known if self._revisions[key[0]] == outcome.revisions[key[0]]
+        )
+        if outcome.forgotten is not None:
+            self._told.discard(outcome.forgotten)
         self._has_learned |= outcome.has_paint
         if outcome.key is not None:
             self._told.add(outcome.key)
-            self._painted.add(outcome.key)
         if self._again:
             self._ask()
         else:
-            self._idle.start()
+            self._go_on()
 
     def _fail(self, error: Exception | None) -> None:
         self._asking = False
+        self._later = None
+        self._told.clear()  # whatever it was, begin anew
         self.turn(False)
         if isinstance(error, XNetError) and not isinstance(error, Cancelled):
             show_error(str(error))
@@ -454,6 +521,7 @@ class _Job:
     knows_image: bool
     gone: tuple[Key, ...]
     with_uncertainty: bool
+    revision: int
 
 
 def _nothing() -> None:
@@ -484,6 +552,8 @@ class _Ahead:
     settings: LiveSettings
     beside: list[Shown]
     elsewhere: list[Shown]
+    known: frozenset[Key]
+    revisions: Counter[str]
     must_stop: Callable[[Key], bool]
 
 
@@ -494,6 +564,8 @@ class _Seen:
     answer: Answer | None
     has_paint: bool
     unpainted: list[Key]
+    forgotten: Key | None
+    revisions: Counter[str]
 
 
 @thread_worker
@@ -510,21 +582,25 @@ def _prepare(engine: Engine, job: _Ahead) -> _Seen:
             if not has_paint and one not in job.beside:
                 unpainted.append(one.key)
                 continue
-            image = Radiographs.of(one.image).read(one.index, _nothing)
+            known = one.key in job.known
+            image = None if known else Radiographs.of(one.image).read(one.index, _nothing)
             answer = engine.run(live_prepare, job.settings, LivePair(one.key, image, paint))
+        except Forgotten:
+            return _Seen(None, None, False, unpainted, one.key, job.revisions)
         except Exception:
             # It is said when it is shown; until then it must not be tried for ever.
-            return _Seen(one.key, None, False, unpainted)
+            return _Seen(one.key, None, False, unpainted, None, job.revisions)
         if answer is None:
             break
-        return _Seen(one.key, answer, has_paint, unpainted)
-    return _Seen(None, None, False, unpainted)
+        return _Seen(one.key, answer, has_paint, unpainted, None, job.revisions)
+    return _Seen(None, None, False, unpainted, None, job.revisions)
 
 
 @thread_worker
-def _keep(engine: Engine, settings: LiveSettings, folder: Path) -> Exception | None:
+def _keep(engine: Engine, settings: LiveSettings, folder: Path) -> tuple[Exception | None]:
+    # A worker that returns an error itself would raise it.
     try:
         engine.run(live_keep, settings, folder)
     except Exception as error:
-        return error
-    return None
+        return (error,)
+    return (None,)

@@ -16,7 +16,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_xnet import tissue
-from napari_xnet.errors import XNetError
+from napari_xnet.errors import reason
 from napari_xnet.io import write_labels_layer
 from napari_xnet.io.label_layers import ACCEPTED, METADATA_KEY, marker
 from napari_xnet.io.layerdata import layer_name
@@ -30,7 +30,6 @@ from napari_xnet.widgets.parts import Lifetime, row, text_line
 if TYPE_CHECKING:
     from napari import Viewer
 
-_SAVED, _ERROR = "saved", "error"
 _SAVE_MS = 2000
 """So long after the last stroke it is saved."""
 
@@ -70,6 +69,9 @@ class LivePanel(QWidget):
         self._life = Lifetime(self, self._save_the_rest)
         self._to_save: dict[Labels, Image] = {}
         self._saving: dict[Labels, Image] = {}
+        self._paths: dict[str, str] = {}
+        """Where labels were saved, by the id of their layer: copies of a layer share metadata."""
+        self._errors: dict[str, str] = {}
         self._said = ""
 
         self.live_button = PushButton(
@@ -163,8 +165,9 @@ class LivePanel(QWidget):
         if image != shown.image:
             self._table.selectRow(self._table.images().index(image))
         place = image.data_to_world((*index, 0, 0))
+        before = self._viewer.dims.ndim - image.ndim  # another layer may have more axes
         for axis in range(len(index)):
-            self._viewer.dims.set_point(axis, place[axis])
+            self._viewer.dims.set_point(before + axis, place[axis])
         if self._live.is_on:
             self._start_painting()
             layer = self._viewer.layers.selection.active
@@ -183,11 +186,21 @@ class LivePanel(QWidget):
             shown = self._live.shown()
             if shown is None or shown.labels is None:
                 return
+        if not isinstance(shown.labels.data, np.ndarray):
+            show_error(
+                f'"{shown.labels.name}" cannot be painted, since its pixels are still on disk: '
+                "press New labels layer."
+            )
+            return
         page = shown.labels.data[shown.index] if shown.index else shown.labels.data
-        where = np.nonzero(np.asarray(page) != answer.labels)
+        # Strokes that are newer than the answer stay, and so do values that are no tissue class.
+        own = painted.corrections(shown.labels, shown.index, page)
+        is_tissue = (page >= 0) & (page <= tissue.CLASSES[-1].value)
+        accepted = np.where(is_tissue & (own == 0), answer.labels, page)
+        where = np.nonzero(page != accepted)
         fixed = tuple(np.full(len(where[0]), number) for number in shown.index)
         # As if it were painted, so that it can be undone.
-        shown.labels.data_setitem((*fixed, *where), answer.labels[where])
+        shown.labels.data_setitem((*fixed, *where), accepted[where])
         _entry(shown.labels).setdefault(ACCEPTED, set()).add(shown.index)
         self._live.show_accepted()
         self._to_save[shown.labels] = shown.image
@@ -268,7 +281,7 @@ class LivePanel(QWidget):
             return
         labels, image = self._to_save.popitem()
         try:
-            path = _path_for(labels, image)
+            path = self._path_for(labels, image)
         except OSError as error:
             show_error(f"The labels are not saved: {error}")
             return
@@ -281,20 +294,32 @@ class LivePanel(QWidget):
         """Save at once what is left when the dock, or napari, is closed."""
         for labels, image in (self._saving | self._to_save).items():
             with contextlib.suppress(OSError):
-                _write(_path_for(labels, image), labels)
+                _write(self._path_for(labels, image), labels)
         self._to_save.clear()
 
-    def _on_saved(self, labels: Labels, outcome: tuple[str | None, XNetError | None]) -> None:
+    def _path_for(self, labels: Labels, image: Image) -> str:
+        """Where labels are saved: where they were saved before, or else at a free name.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be made.
+        """
+        known = self._paths.get(str(labels.unique_id))
+        return known or str(layers.free_path(labels, _folder_for(image), _name_for(labels, image)))
+
+    def _on_saved(self, labels: Labels, outcome: tuple[str | None, Exception | None]) -> None:
         self._saving = {}
         if self._life.ended:
             return
         path, error = outcome
         if error is not None:
-            if str(error) != _entry(labels).get(_ERROR):  # once is enough
-                show_error(f"The labels were not saved: {error}")
-            _entry(labels)[_ERROR] = str(error)
+            why = reason(error)
+            if why != self._errors.get(str(labels.unique_id)):  # once is enough
+                show_error(f"The labels were not saved: {why}")
+            self._errors[str(labels.unique_id)] = why
         elif path is not None:
-            _entry(labels)[_SAVED] = path
+            self._paths[str(labels.unique_id)] = path
             self.say(f"Saved {Path(path).name}.")
         self._save()
 
@@ -314,30 +339,16 @@ def _entry(labels: Labels) -> dict[str, Any]:
     return own
 
 
-def _path_for(labels: Labels, image: Image) -> str:
-    """Where labels are saved: where they were saved before, or else at a free name.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be made.
-    """
-    known = _entry(labels).get(_SAVED)
-    if known is not None:
-        return known
-    return str(layers.free_path(labels, _folder_for(image), _name_for(labels, image)))
-
-
 def _name_for(labels: Labels, image: Image) -> str:
     """Name by which labels are found again: that of the image's file, not of its layer."""
     path = image.source.path
     if labels.source.path or not path or image.source.sample:
-        return labels.name
+        return str(labels.name)
     return f"{layer_name(Path(path))}_labels"
 
 
 @thread_worker
-def _write_in_thread(path: str, labels: Labels) -> tuple[str | None, XNetError | None]:
+def _write_in_thread(path: str, labels: Labels) -> tuple[str | None, Exception | None]:
     return _write(path, labels)
 
 
@@ -352,12 +363,12 @@ def _holds(path: str, labels: Labels) -> bool:
     return same and accepted == painted.accepted(labels)
 
 
-def _write(path: str, labels: Labels) -> tuple[str | None, XNetError | None]:
+def _write(path: str, labels: Labels) -> tuple[str | None, Exception | None]:
     """Save labels, unless nothing has changed, or nothing is painted that could be saved."""
     try:
         if _holds(path, labels) if Path(path).exists() else not np.any(labels.data):
             return None, None
         write_labels_layer(path, labels.data, labels.as_layer_data_tuple()[1])
-    except XNetError as error:
+    except Exception as error:
         return path, error
     return path, None

@@ -88,7 +88,8 @@ def corrections(layer: Labels, index: Index, labels: NDArray[Any]) -> NDArray[np
     ndarray of uint8, shape (Y, X)
         0 where nobody painted, and where a value is no tissue class.
     """
-    result = np.where(labels <= tissue.CLASSES[-1].value, labels, 0).astype(np.uint8)
+    known = (labels >= 0) & (labels <= tissue.CLASSES[-1].value)
+    result = np.where(known, labels, 0).astype(np.uint8)
     own, one = _entry(layer), Painted.of(layer)
     if one.written.get(index) == digest(labels):
         result[:] = 0

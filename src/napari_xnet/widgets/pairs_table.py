@@ -319,7 +319,9 @@ class PairsTable(QTableWidget):
             self.show_alone(image)
             self._viewer.layers.selection.active = self._labels.get(image) or image
             # Those of one size are compared more easily if the view stays.
-            if not 0 <= before < len(self._images) or not _lie_alike(image, self._images[before]):
+            stays = 0 <= before < len(self._images) and _lie_alike(image, self._images[before])
+            # Of images with fewer axes than others napari cannot find the extent.
+            if not stays and image.ndim == self._viewer.dims.ndim:
                 self._viewer.fit_to_view(layers=[image])
             self.row_chosen.emit()
 

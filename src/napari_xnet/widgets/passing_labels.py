@@ -53,6 +53,7 @@ class PassingLabels:
             for name, value in layers.placement(image).items():
                 setattr(self.layer, name, value)
         self.layer.name = f"{image.name} ({self._purpose})"
+        self.layer.editable = False  # new data make it editable
         self._move_above(image)
         return self.layer
 

@@ -107,6 +107,7 @@ class TrainWidget(ScrolledDock):
             napari_viewer, self, shared_engine(), self._table, lambda: self._settings.base.value
         )
         self._settings.base.changed.connect(self._live.ask_again)
+        self._is_keeping = False
         self._live_panel = LivePanel(napari_viewer, self._table, self._live, self.paint_here)
         self._rows = [
             row(self._new_button, self._import_button),
@@ -191,13 +192,18 @@ class TrainWidget(ScrolledDock):
 
     def _keep(self, name: str, then: Callable[[], None]) -> None:
         folder = Preferences.current().models_folder or models_folder()
+        if self._task.is_running or self._is_keeping:
+            show_info("Wait until the training, or what is being kept, is finished.")
+            return
         try:
             check_new_name(name, folder)
         except XNetError as error:
             show_error(str(error))
             return
+        self._is_keeping = True
 
         def finish(error: Exception | None) -> None:
+            self._is_keeping = False
             if error is not None:
                 show_failure(error, "There is not enough memory to keep this model.")
                 return

@@ -387,3 +387,39 @@ def test_training_from_a_kept_model_believes_its_classifier(kept, hand):
     seen = believed[was_bone & (labels == 0)]
     assert (seen == BELIEVED + 1).mean() > 0.5  # soft tissue, as the classifier says
     assert (seen == BELIEVED + 2).mean() < 0.1
+
+
+# ------------------------------------------------------------------ many radiographs
+
+
+@pytest.mark.parametrize("finished", [1, 10, 100])
+def test_a_stroke_is_followed_however_many_radiographs_are_finished(finished):
+    """The others say that what looks like this is bone; here it was painted as beam."""
+    rng = np.random.default_rng(0)
+
+    def samples(count, value):
+        pixels = rng.normal(0, 1, (count, 8)).astype(np.float32)
+        return Samples(pixels, np.full(count, value, np.uint8), np.ones(count, np.float32))
+
+    own = samples(300, 0)
+    others = [samples(3000, 2) for _ in range(finished)]
+    prior = [samples(1500, 2)]
+    learned = learn([*others, own], prior, own=finished)
+    assert (learned.predict(own.pixels).argmax(axis=1) == 0).mean() > 0.9
+    # For what is kept as a model, and for others, they count as they are.
+    kept = learn([*others, own], prior).predict(samples(300, 2).pixels)
+    assert (kept.argmax(axis=1) == 2).mean() > 0.8
+
+
+def test_trees_of_strangers_are_not_deeper_than_makes_sense(tmp_path):
+    nodes = 5000
+    grid = np.arange(nodes, dtype=np.int32)[np.newaxis]
+    chain = np.minimum(grid + 1, nodes - 1)
+    leaves = np.zeros((1, nodes, 3), np.float32)
+    leaves[..., 0] = 1
+    forest = Forest(4, np.zeros_like(grid), np.zeros((1, nodes)), chain, chain.copy(), leaves)
+    data = forest.to_bytes()
+    path = tmp_path / "classifier.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="damaged"):
+        Forest.load(path, forest.shape(data))
