@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,6 +107,19 @@ def load(series: Any, index: int, path: Path) -> list[Any]:
 def is_lazy(array: Any) -> bool:
     """Whether the pixels are still in the file."""
     return hasattr(array, "dask") or isinstance(array, np.memmap)
+
+
+def plane(array: Any, position: tuple[int, ...]) -> Any:
+    """Take one plane of a stack; what is still in the file stays there."""
+    if not position or not isinstance(array, Mapped):
+        return array[position] if position else array
+    # Indexing copies. Dask puts that off until somebody wants the pixels.
+    import dask.array
+    from dask.delayed import delayed
+
+    blocked: Any = dask.array  # its functions are not annotated
+    read = delayed(partial(array.__getitem__, position), pure=False)
+    return blocked.from_delayed(read(), shape=array.shape[len(position) :], dtype=array.dtype)
 
 
 def _native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

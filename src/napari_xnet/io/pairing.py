@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xnet.errors import ImageError
 from napari_xnet.io import tiff
+from napari_xnet.io.arrays import plane
 from napari_xnet.io.labels import Provenance
 from napari_xnet.io.layerdata import layer_name
 from napari_xnet.io.reading import IMAGE_TYPES, is_result, read_image, read_labels
@@ -172,7 +173,7 @@ def read_slices(files: PairedFiles, convention: str = "tissue") -> Iterator[Labe
     for number, position in enumerate(np.ndindex(shape[:-2])):
         yield LabelledSlice(
             "" if pages == 1 else f"[{number}]",
-            data[position] if position else data,
+            plane(data, position),
             planes[number],
             radiograph.rgb,
             math.sqrt(math.prod(size)) if size else None,

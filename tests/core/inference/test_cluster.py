@@ -21,7 +21,7 @@ from napari_xnet.inference import Options, cluster, segment
 from napari_xnet.inference.files import Target
 from napari_xnet.io import read_labels
 
-COUNT = 24
+COUNT = 12
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_killed_worker_loses_nothing(pool, images, target, model, small_model)
 
 @pytest.mark.slow
 def test_an_image_that_kills_workers_is_named_and_the_others_are_done(
-    pool, images, target, model, tmp_path
+    images, target, model, tmp_path
 ):
     poison = tmp_path / "poison.tif"
     poison.write_bytes(images[0].read_bytes())
@@ -111,13 +111,10 @@ def test_an_image_that_kills_workers_is_named_and_the_others_are_done(
             read = batch.read_image
             batch.read_image = lambda path: os._exit(1) if path == poison else read(path)
 
-    pool.register_plugin(Deadly())
-    try:
+    with cluster.local_pool(2) as pool:  # a pool of its own, as the plugin stays
+        pool.register_plugin(Deadly())
         some = [*images[:3], poison]
         outcomes = list(cluster.segment_on(pool, some, target, model, group=4))
-    finally:
-        pool.unregister_worker_plugin("deadly")
-        pool.restart()
     failed = {one.image: one.error for one in outcomes if one.error}
     assert list(failed) == [poison]
     assert "died" in failed[poison]
