@@ -67,17 +67,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _segment(call: argparse.Namespace) -> int:
+    from napari_xnet.inference.files import prepare_folder
+
     if call.scheduler and call.workers:
         raise XNetError("--workers are those of this machine: leave them out with --scheduler.")
     paths, summary = _inputs(call.images)
     card = models.show_model(call.model)
     options = postprocessing.options_of(call, card)
-    try:
-        call.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise XNetError(
-            f"The folder {call.output} cannot be made: {error.strerror}. Choose another one."
-        ) from error
+    prepare_folder(call.output)
     for outcome in summary.failures:
         say(failure(outcome.image, outcome.error))
     if paths:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from napari_xnet.engine.reporter import Reporter
 from napari_xnet.engine.tasks import loaded
-from napari_xnet.errors import ImageError, XNetError
+from napari_xnet.errors import XNetError
 from napari_xnet.inference import Options
 from napari_xnet.inference.batch import Summary, refuse_clashes, segment_files
-from napari_xnet.inference.files import Target
+from napari_xnet.inference.files import Target, prepare_folder
 from napari_xnet.io.reading import images_in
 from napari_xnet.models import show_model
 from napari_xnet.wording import duration
@@ -61,12 +61,7 @@ def segment_folder(job: FolderJob, *, progress: Reporter) -> Summary:
     """
     images = images_in(job.images)
     refuse_clashes(images)
-    try:
-        job.labels.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(
-            f"The folder {job.labels} cannot be made: {error.strerror}. Choose another one."
-        ) from error
+    prepare_folder(job.labels)
     target = Target.of(job.labels, show_model(job.model), job.options, job.probabilities)
     places = {image: place for place, image in enumerate(images)}
     summary = Summary()

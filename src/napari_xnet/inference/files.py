@@ -11,8 +11,29 @@ from typing import Self
 from napari_xnet.errors import ImageError
 from napari_xnet.inference.segment import Options, Progress, Segmentation, segment
 from napari_xnet.io import Radiograph, read_image, write_labels, write_probabilities
+from napari_xnet.io.atomic import remove_leftovers
 from napari_xnet.io.labels import Provenance
 from napari_xnet.models import Model, ModelCard
+
+_ABANDONED_S = 3600
+"""No temporary file is written to for longer than that."""
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a folder for results, and remove what killed processes left in it.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder, older_than_s=_ABANDONED_S)
+    except OSError as error:
+        raise ImageError(
+            f"The folder {folder} cannot be made: {error.strerror}. Choose another one."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,12 +72,22 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in a folder."""
+def remove_leftovers(folder: Path, older_than_s: float = 0) -> None:
+    """Remove the temporary files that killed processes left in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    older_than_s : float
+        Seconds since they were last written to, so that what others are
+        writing stays.
+    """
+    newest = time.time() - older_than_s
     for path in folder.iterdir():
         if _TEMPORARY.fullmatch(path.name):
             with contextlib.suppress(OSError):
-                path.unlink()
+                if path.stat().st_mtime <= newest:
+                    path.unlink()
 
 
 def _explain(target: Path, error: OSError) -> str:

@@ -12,7 +12,7 @@ import tifffile
 from napari_xnet.errors import Cancelled, ModelError
 from napari_xnet.inference import Options, batch, segment
 from napari_xnet.inference.batch import Outcome, Summary, segment_files
-from napari_xnet.inference.files import Target
+from napari_xnet.inference.files import Target, prepare_folder
 from napari_xnet.io import read_labels, write_labels
 
 
@@ -34,6 +34,21 @@ def images(tmp_path, radiograph):
 def target(tmp_path, small_model):
     (tmp_path / "out").mkdir()
     return Target.of(tmp_path / "out", small_model.card, Options())
+
+
+def test_what_killed_processes_left_goes_and_what_others_write_stays(tmp_path):
+    old, young, result = (
+        tmp_path / name for name in (f".{'a' * 12}.tif", ".b1b1b1b1b1b1", "x.tif")
+    )
+    for path in (old, young, result):
+        path.write_bytes(b"half")
+    hours_ago = time.time() - 7300
+    for path in (old, result):
+        os.utime(path, (hours_ago, hours_ago))
+    prepare_folder(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([young, result])
+    prepare_folder(tmp_path / "new" / "folder")
+    assert (tmp_path / "new" / "folder").is_dir()
 
 
 def test_each_image_gets_what_it_would_get_alone(images, target, small_model):
