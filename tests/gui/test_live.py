@@ -96,7 +96,7 @@ def test_labels_follow_the_brush_and_undo(viewer, dock, live, wait_until):
 
     dock.click("live")
     assert "hand (live)" not in viewer.layers
-    assert dock["live_status"].value.startswith("Saved") or not dock["live_status"].value
+    assert dock["live_status"].value in ("", "Saved hand_labels.tif.")
 
 
 @pytest.mark.slow
@@ -319,6 +319,11 @@ def test_a_brush_over_a_prediction_is_a_correction(viewer, dock, open_dock, hand
     # What the network wrote there is nobody's paint: bone that was not brushed over follows.
     left = (predicted == 3) & (labels.data == 3)
     assert (live.answer.labels[left] == 2).mean() > 0.5
+    # The prediction would hide what is below it.
+    outlines = viewer.layers["hand (live)"]
+    assert viewer.layers.index(outlines) == viewer.layers.index(labels) + 1
+    assert outlines.contour > 0
+    assert viewer.layers.selection.active == labels
 
 
 def test_what_was_learned_is_kept_as_a_model(viewer, dock, open_dock, live, wait_until):

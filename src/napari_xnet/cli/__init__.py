@@ -26,8 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
-    parser = _parser()
-    call = parser.parse_args(arguments)
+    call = parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = call.run
     try:
         return run(call)
@@ -39,13 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    whole = argparse.ArgumentParser(
         prog="napari-xnet",
         description="Segment radiographs into open beam (1), soft tissue (2) and bone (3).",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for command in (segment, train, evaluate, simulate, models, demo):
         command.add_to(commands)
-    return parser
+    return whole

@@ -394,7 +394,11 @@ class Live(QObject):
         self._answer = (shown.key, answer)
         self._place = 0
         self._remember(*self._answer)
-        self._prediction.show(shown.image, shown.index, answer.labels)
+        labels = shown.labels
+        covers = labels is not None and painted.was_predicted(labels, shown.index)
+        self._prediction.show(
+            shown.image, shown.index, answer.labels, outlined_over=labels if covers else None
+        )
         if answer.uncertainty is not None and self._shows_uncertainty:
             self._show_uncertainty(shown, answer.uncertainty)
         if self._prediction.layer is not None:

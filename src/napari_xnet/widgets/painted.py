@@ -72,6 +72,11 @@ def accepted(layer: Labels) -> set[Index]:
     return set(_entry(layer).get(ACCEPTED, ()))
 
 
+def was_predicted(layer: Labels, index: Index) -> bool:
+    """Whether the network wrote the labels of a radiograph, which a person may have corrected."""
+    return index in Painted.of(layer).written
+
+
 def corrections(layer: Labels, index: Index, labels: NDArray[Any]) -> NDArray[np.uint8]:
     """Keep what a person painted: what differs from what the network wrote there.
 

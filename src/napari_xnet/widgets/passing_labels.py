@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 
+_LINE = 1 / 400
+"""Width of outlines, of the long side of the radiograph."""
+
+
 class PassingLabels:
     """Shows predictions of one image after the other, below what is painted on it.
 
@@ -57,8 +61,24 @@ class PassingLabels:
         self._move_above(image)
         return self.layer
 
-    def show(self, image: Image, index: Index, labels: NDArray[np.uint8]) -> None:
+    def show(
+        self,
+        image: Image,
+        index: Index,
+        labels: NDArray[np.uint8],
+        outlined_over: Labels | None = None,
+    ) -> None:
         """Show a prediction, if it has the size of the image.
+
+        Parameters
+        ----------
+        image : Image
+        index : tuple of int
+            Which of its radiographs.
+        labels : ndarray of uint8, shape (Y, X)
+        outlined_over : Labels, optional
+            A layer that hides what is below it: over that, only the borders
+            of the classes are shown.
 
         Raises
         ------
@@ -67,6 +87,9 @@ class PassingLabels:
         """
         with no_garbage_collection():
             layer = self.prepare(image)
+            self._move_above(outlined_over or image)
+            layer.contour = 0 if outlined_over is None else max(1, round(max(labels.shape) * _LINE))
+            layer.opacity = BELOW_PAINT if outlined_over is None else 1.0
             if layer.data[index].shape == labels.shape:
                 layer.data[index] = labels
                 layer.refresh()
@@ -90,9 +113,9 @@ class PassingLabels:
         layer.editable = False
         return layer
 
-    def _move_above(self, image: Image) -> None:
-        """Put the layer above its image, and so below what is painted on it."""
+    def _move_above(self, other: Image | Labels) -> None:
+        """Put the layer above another; above its image it is below what is painted on that."""
         all_layers = self._viewer.layers
-        where, target = all_layers.index(self.layer), all_layers.index(image) + 1
+        where, target = all_layers.index(self.layer), all_layers.index(other) + 1
         if where != target:
             all_layers.move(where, target)
