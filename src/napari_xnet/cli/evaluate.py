@@ -32,19 +32,36 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "not count. Writes REPORTDIR/report.json, report.csv (a row for each image) and "
         "report.html.",
     )
-    evaluate.add_argument("--images", required=True, type=Path, metavar="DIR")
     evaluate.add_argument(
-        "--labels", required=True, type=Path, metavar="DIR", help="may be the same folder"
+        "--images", required=True, type=Path, metavar="DIR", help="folder of the radiographs"
+    )
+    evaluate.add_argument(
+        "--labels",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="folder of their labels, may be the same",
     )
     what = evaluate.add_mutually_exclusive_group()
-    what.add_argument("--model", default=models.DEFAULT, metavar="NAME|PATH")
+    what.add_argument(
+        "--model",
+        default=models.DEFAULT,
+        metavar="NAME|PATH",
+        help="name of a model, see models list, or its folder (default: %(default)s)",
+    )
     what.add_argument(
         "--predictions",
         type=Path,
         metavar="DIR",
         help="instead of a model: labels that are there already, as segment writes them",
     )
-    evaluate.add_argument("-o", "--output", type=Path, metavar="REPORTDIR")
+    evaluate.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="REPORTDIR",
+        help="folder for the report; without it, only the numbers are printed",
+    )
     evaluate.add_argument(
         "--convention",
         choices=tuple(CONVENTIONS),

@@ -9,7 +9,11 @@ from napari_xnet.cli.terminal import DONE, say
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its actions to the parser's."""
-    store = commands.add_parser("models", help="list, show, export, import and remove models")
+    store = commands.add_parser(
+        "models",
+        help="list, show, export, import and remove models",
+        description="List, show, export, import and remove models.",
+    )
     actions = store.add_subparsers(required=True, metavar="ACTION")
     action = actions.add_parser("list", help="names of all models")
     action.set_defaults(run=_list_models)

@@ -38,8 +38,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="IMAGE",
         help="TIFF, DICOM, PNG or JPEG file, a pattern, or a folder of such files",
     )
-    segment.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
-    segment.add_argument("--model", default=models.DEFAULT, metavar="NAME|PATH")
+    segment.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="DIR", help="folder for the results"
+    )
+    segment.add_argument(
+        "--model",
+        default=models.DEFAULT,
+        metavar="NAME|PATH",
+        help="name of a model, see models list, or its folder (default: %(default)s)",
+    )
     segment.add_argument(
         "--probabilities",
         action="store_true",

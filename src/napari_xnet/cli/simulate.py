@@ -18,8 +18,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "radiographs simulated from anatomy, or from a CT. The same call goes on where it was "
         "interrupted. Needs pip install 'napari-xnet[simulation]'.",
     )
-    simulate.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
-    simulate.add_argument("--count", required=True, type=int, metavar="N")
+    simulate.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="DIR", help="folder for the radiographs"
+    )
+    simulate.add_argument(
+        "--count", required=True, type=int, metavar="N", help="how many radiographs"
+    )
     simulate.add_argument(
         "--region",
         nargs="+",
@@ -46,13 +50,24 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="DIR",
         help="legs and hips of the Visible Humans: folder of their VH_F_*.glb or VH_M_*.glb",
     )
-    simulate.add_argument("--seed", type=int, default=0, metavar="S")
     simulate.add_argument(
-        "--size-px", type=int, default=400, help="long side of the images (default: %(default)s)"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="of the random numbers: the same seed, the same radiographs (default: %(default)s)",
+    )
+    simulate.add_argument(
+        "--size-px",
+        type=int,
+        default=400,
+        metavar="PX",
+        help="long side of the images (default: %(default)s)",
     )
     simulate.add_argument(
         "--workers",
         type=int,
+        metavar="N",
         default=os.cpu_count() or 1,
         help="processes (default: one for each processor)",
     )

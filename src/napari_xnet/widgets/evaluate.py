@@ -79,8 +79,12 @@ class EvaluateWidget(ScrolledDock):
             "Several can be selected.",
         )
         self._references.native.setMaximumHeight(90)
-        self._run_button = PushButton(name="run", label="Evaluate")
-        self._cancel_button = PushButton(name="cancel", label="Cancel", enabled=False)
+        self._run_button = PushButton(
+            name="run", label="Evaluate", tooltip="Compare, and show curves, and a layer of errors."
+        )
+        self._cancel_button = PushButton(
+            name="cancel", label="Cancel", enabled=False, tooltip="Stop without a result."
+        )
         self._save_button = PushButton(
             name="save",
             label="Save report…",

@@ -104,8 +104,14 @@ class SegmentWidget(ScrolledDock):
             label="Add probabilities",
             tooltip="Also add the probability of each class as a hidden image layer.",
         )
-        self._run_button = PushButton(name="run", label="Segment")
-        self._cancel_button = PushButton(name="cancel", label="Cancel", enabled=False)
+        self._run_button = PushButton(
+            name="run",
+            label="Segment",
+            tooltip="Let the model label each pixel of the radiograph, in a layer of its own.",
+        )
+        self._cancel_button = PushButton(
+            name="cancel", label="Cancel", enabled=False, tooltip="Stop; no layer is changed."
+        )
         self._save_button = PushButton(
             name="save",
             label="Save labels…",

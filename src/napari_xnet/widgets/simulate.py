@@ -57,7 +57,14 @@ class SimulateWidget(ScrolledDock):
             choices=lambda _: [*self._volumes(), ALL, *self._regions],
             tooltip="Part of the body; or a CT in Hounsfield units that is open as a layer.",
         )
-        self._count = SpinBox(name="count", label="Number", value=4, min=1, max=_MOST)
+        self._count = SpinBox(
+            name="count",
+            label="Number",
+            value=4,
+            min=1,
+            max=_MOST,
+            tooltip="How many radiographs, each seen from another side.",
+        )
         self._size_px = SpinBox(
             name="size_px",
             label="Long side (px)",
@@ -75,8 +82,14 @@ class SimulateWidget(ScrolledDock):
             max=2**31 - 1,
             tooltip="The same seed makes the same radiographs.",
         )
-        self._run_button = PushButton(name="run", label="Simulate")
-        self._cancel_button = PushButton(name="cancel", label="Cancel", enabled=False)
+        self._run_button = PushButton(
+            name="run",
+            label="Simulate",
+            tooltip="Add radiographs, and their exact labels, as layers.",
+        )
+        self._cancel_button = PushButton(
+            name="cancel", label="Cancel", enabled=False, tooltip="Stop; no layer is added."
+        )
         self._progress = ProgressBar(name="progress", label=" ", value=0, max=1, visible=False)
         self._status = text_line("status")
         self._parts = Container(

@@ -85,7 +85,9 @@ class TrainWidget(ScrolledDock):
         )
         self._preview = Preview(self, napari_viewer, self._preview_job)
         self._settings = TrainSettings()
-        self._start_button = PushButton(name="start", label="Start")
+        self._start_button = PushButton(
+            name="start", label="Start", tooltip="Train a model on the ticked pairs."
+        )
         self._resume_button = PushButton(
             name="resume",
             label="Resume…",
