@@ -105,8 +105,8 @@ def read_dicom(path: str | os.PathLike[str]) -> list[LayerData]:
     list of LayerData
         One image, shape (Y, X) or (N, Y, X): float32 if the file has a
         rescale slope or intercept, else integers as stored, whatever the
-        polarity (``metadata["photometric"]`` is ``MONOCHROME1`` where small
-        values are meant to be shown bright). Metadata are those of the
+        polarity; an inverted colormap where small values are meant to be
+        shown bright (``MONOCHROME1``). Metadata are those of the
         acquisition, never those of the patient.
 
     Raises
@@ -125,11 +125,16 @@ def read_dicom(path: str | os.PathLike[str]) -> list[LayerData]:
             "name": path.stem if path.suffix.lower() in EXTENSIONS else path.name,
             "scale": (1.0,) * stack + (sizes or (1.0, 1.0)),
             "units": (PIXEL,) * stack + ((MM, MM) if sizes else (PIXEL, PIXEL)),
-            "colormap": "gray",
+            "colormap": "gray_r" if _is_inverted(dataset) else "gray",
             "contrast_limits": _window(dataset, pixels) or contrast_limits(pixels),
             "metadata": _acquisition(dataset) | ({"pixel_spacing": spacing} if spacing else {}),
         }
     return [(pixels, meta, "image")]
+
+
+def _is_inverted(dataset: Any) -> bool:
+    """Whether small values are meant to be shown bright."""
+    return str(dataset.get("PhotometricInterpretation", "")) == "MONOCHROME1"
 
 
 def _read_any(path: str | list[str]) -> list[LayerData]:
@@ -142,8 +147,9 @@ def _signature(path: str) -> tuple[object, ...]:
     with _explained(Path(path)):
         dataset = _pydicom().dcmread(path, stop_before_pixels=True)
         names = ("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "PixelRepresentation")
+        look = ("PhotometricInterpretation",)
         rescale = ("RescaleSlope", "RescaleIntercept")
-        return tuple(str(dataset.get(name, "")) for name in names) + tuple(
+        return tuple(str(dataset.get(name, "")) for name in names + look) + tuple(
             name in dataset for name in rescale
         )
 

@@ -70,7 +70,7 @@ def stack_layers(
     meta.pop("multiscale", None)
     if kind == "labels" and not classes:
         meta = {key: value for key, value in meta.items() if key not in ("colormap", "features")}
-    if meta.get("colormap") == "gray":
+    if meta.get("colormap") in ("gray", "gray_r"):
         meta["contrast_limits"] = contrast_limits(data)
     return [(data, meta, kind)]
 

@@ -222,7 +222,7 @@ def _signature(path: str) -> tuple[object, ...]:
             raise ImageError(f"{tif.filename} holds {len(indices)} images: {ALONE}")
         series = tif.series[indices[0]]
         check(series, Path(path))
-        return series.shape, str(series.dtype), series.axes
+        return series.shape, str(series.dtype), series.axes, _is_inverted(series)
 
 
 def _names(tif: tifffile.TiffFile, indices: list[int], path: Path) -> list[str]:
@@ -320,6 +320,11 @@ def _split_channels(
     return names if len(names) == shape[axes.index("C")] else []
 
 
+def _is_inverted(series: Any) -> bool:
+    """Whether small values are meant to be shown bright."""
+    return bool(series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE)
+
+
 def _look(series: Any, levels: list[Any], rgb: bool) -> dict[str, Any]:
     if rgb:
         return {"rgb": True}
@@ -327,7 +332,8 @@ def _look(series: Any, levels: list[Any], rgb: bool) -> dict[str, Any]:
     limits = contrast_limits(levels[-1])
     table = series.keyframe.colormap
     if series.keyframe.photometric != tifffile.PHOTOMETRIC.PALETTE or table is None:
-        return {"colormap": "gray", "contrast_limits": limits}
+        colormap = "gray_r" if _is_inverted(series) else "gray"
+        return {"colormap": colormap, "contrast_limits": limits}
     # The indices are the signal (ImageJ's lookup tables); the palette is how to show it.
     colors = np.ones((table.shape[1], 4), np.float32)
     colors[:, :3] = table.T / 65535

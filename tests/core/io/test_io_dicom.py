@@ -61,6 +61,7 @@ def test_values_as_stored(tmp_path, modality, photometric):
     assert data.dtype == np.uint16
     assert meta["name"] == "x"
     assert meta["metadata"]["photometric"] == photometric
+    assert meta["colormap"] == {"MONOCHROME1": "gray_r", "MONOCHROME2": "gray"}[photometric]
     assert meta["metadata"]["modality"] == modality
     assert meta["metadata"]["bits"] == 12
     assert (meta["scale"], meta["units"]) == ((1, 1), ("pixel", "pixel"))

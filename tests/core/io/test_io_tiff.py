@@ -148,7 +148,7 @@ def test_miniswhite_is_noted_and_kept_as_stored(tmp_path):
     data, meta = only(tmp_path / "x.tif")
     np.testing.assert_array_equal(data, GRAY)
     assert meta["metadata"]["photometric"] == "MINISWHITE"
-    assert meta["colormap"] == "gray"
+    assert meta["colormap"] == "gray_r"
 
 
 @pytest.mark.parametrize("subifds", [True, False])
