@@ -3,6 +3,7 @@
 Usage: python docs/architecture_figure.py
 """
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def network(
             f'<path d="M{x0} {y - 12} C{x0 + 14} {y - rise - 8}, {x1 - 14} {y - rise - 8}, '
             f'{x1} {y - 12}" fill="none" stroke="#999999" stroke-dasharray="4 3"/>'
         )
-    for (x0, y0), (x1, y1) in zip(places, places[1:], strict=False):
+    for (x0, y0), (x1, y1) in itertools.pairwise(places):
         yield f'<path d="M{x0} {y0} L{x1} {y1}" stroke="#333333" stroke-width="1.5"/>'
     for (x, y), level in zip(places, levels, strict=True):
         height = HEIGHTS[level]

@@ -31,6 +31,7 @@ ELSEWHERE = (
     ".venv/bin/tox",
     "dask ",  # the tests of the cluster do that
     "conda ",
+    "echo ",
     "export ",
     "set ",
     "mkdocs ",
@@ -59,13 +60,14 @@ def shell_lines():
     for page in PAGES:
         for block in blocks(page, "sh", "bat"):
             for line in block.replace("\\\n", " ").splitlines():
-                for command in line.partition("  #")[0].split(" && "):
+                for command in re.split(r" && | \|\| ", line.partition("  #")[0]):
                     if command.strip():
                         yield page, command.strip()
 
 
 def own_command(command):
     """Arguments of a call of napari-xnet, None for other commands."""
+    command = re.sub(r" 2?> \S+", "", command)  # into files
     program, _, rest = command.replace("\\", "/").partition(" ")
     return shlex.split(rest) if program.rpartition("/")[2] == "napari-xnet" else None
 
@@ -94,11 +96,21 @@ def test_other_commands_name_files_that_are_there():
             assert command.startswith(ELSEWHERE), (page, command)
 
 
+def parse(arguments):
+    """Check a call, without doing what it says; one that asks for help is one, too."""
+    if "--help" not in arguments and "--version" not in arguments:
+        parser().parse_args(arguments)
+
+
 def test_commands_in_the_text_name_files_and_options_that_are_there():
     for page in PAGES:
         text = page.read_text("utf-8")
         for script in re.findall(r"`python ((?:\w+/)+\w+\.py)", text):
             assert (ROOT / script).is_file(), (page, script)
+        for inline in re.findall(r"`(napari-xnet \w[^`]*)`", text):
+            # Capitals stand for something; without options it is only named.
+            if " -" in inline and not re.search(r"\b[A-Z]{3,}", inline):
+                parse(own_command(inline.replace("\n", " ")))
         known = set(re.findall(r"--[a-z][a-z-]+", pages_tool().command_line()))
         for inline in re.findall(r"`(--[a-z][a-z-]+)[^`]*`", text):
             assert inline in known, (page, inline)
@@ -165,6 +177,7 @@ def prepare(arguments, workspace, model):
     text = " ".join(arguments)
     if "models import" in text:
         main(["models", "export", "mine", arguments[-1]])
+        (workspace / "models" / "mine").rename(workspace / "elsewhere")
     elif "models remove" in text:
         model.save(workspace / "models" / arguments[-1])
     elif "-o labels" in text:  # into an empty folder
