@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 requirements = map(
     Requirement, sum(project["optional-dependencies"].values(), project["dependencies"])
 )
