@@ -96,7 +96,7 @@ def test_labels_follow_the_brush_and_undo(viewer, dock, live, wait_until):
 
     dock.click("live")
     assert "hand (live)" not in viewer.layers
-    assert dock["live_status"].value in ("", "Saved hand_labels.tif.")
+    assert dock["live_status"].value.startswith("Press Live")
 
 
 @pytest.mark.slow

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _SAVE_MS = 2000
 """So long after the last stroke it is saved."""
 
+_INVITATION = "Press Live, and the segmentation follows your brush."
+
 KEYS = {
     "toggle": "Control-L",
     "accept": "A",
@@ -106,7 +108,7 @@ class LivePanel(QWidget):
             label="Show uncertainty",
             tooltip="A layer that is bright where two classes are nearly equally likely.",
         )
-        self.status = text_line("live_status")
+        self.status = text_line("live_status", lines=2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._rows = [
@@ -228,9 +230,8 @@ class LivePanel(QWidget):
             if (labels := self._table.labels_of(image)) is not None
         )
         progress = f"{accepted} of {len(every)} accepted." if every else ""
-        text = " ".join(filter(None, (self._live.status, progress, self._said)))
-        self.status.value = text
-        self.status.native.setVisible(bool(text))
+        status = self._live.status or _INVITATION
+        self.status.value = " ".join(filter(None, (status, progress, self._said)))
 
     def say(self, text: str) -> None:
         """Say something behind the rest."""

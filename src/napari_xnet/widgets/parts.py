@@ -150,10 +150,19 @@ def _align(form: Container[Any]) -> None:
         label.setMinimumWidth(widest)
 
 
-def text_line(name: str) -> Label:
-    """Make a line of text that wraps, and never asks for a wider dock."""
+def text_line(name: str, lines: int = 1) -> Label:
+    """Make a line of text that wraps, and never asks for a wider dock.
+
+    Parameters
+    ----------
+    name : str
+    lines : int
+        So many have room without moving what is below.
+    """
     line = Label(name=name, label=" ", value="")
     line.native.setWordWrap(True)
+    line.native.setMinimumHeight(lines * line.native.fontMetrics().lineSpacing())
+    line.native.setAlignment(Qt.AlignmentFlag.AlignTop)
     line.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
     return line
 

@@ -474,7 +474,9 @@ class TrainWidget(ScrolledDock):
         # Live segmentation needs no class: the model knows those that nobody painted.
         self._advice.native.setVisible(bool(advice) and not running and not self._live.is_on)
         warning = get_theme(self._viewer.theme).warning.as_hex()
-        self._advice.native.setStyleSheet(f"color: {warning}")
+        # Yellow letters cannot be read on a light ground.
+        look = f"border-left: 3px solid {warning}; padding-left: 6px;"
+        self._advice.native.setStyleSheet(look)
         self._new_button.enabled = self._table.current_image() is not None
         self._import_button.enabled = self._new_button.enabled
         self._start_button.enabled = not running
@@ -483,7 +485,7 @@ class TrainWidget(ScrolledDock):
         self._stop_button.enabled = running and started and not self._stopping
         self._cancel_button.enabled = running
         self._settings.set_enabled(not running)
-        self._preview.button.enabled = not running
+        self._preview.button.enabled = not running and self._new_button.enabled
 
 
 _Prepare = Callable[[Callable[[Progress], None], threading.Event], Run]
