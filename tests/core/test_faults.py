@@ -60,6 +60,7 @@ def without_rights():
     return ["setpriv", "--inh-caps", lost, "--bounding-set", lost]
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_full_disk_is_said_and_the_run_goes_on_later(tmp_path, images, model):
     # No file may become longer than 500 bytes: writing fails in the middle.
@@ -76,6 +77,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(tmp_path, images, model):
     assert len(stdout.splitlines()) == 3
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_folder_that_may_not_be_written_is_said(tmp_path, images, model):
     out = tmp_path / "out"
@@ -88,6 +90,7 @@ def test_a_folder_that_may_not_be_written_is_said(tmp_path, images, model):
     assert not list(out.iterdir())
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_home_that_cannot_be_written_and_no_display_do_not_matter(tmp_path, images, model):
     home = tmp_path / "home"
@@ -164,6 +167,7 @@ def test_memory_that_does_not_suffice_gives_the_network_less(radiograph, make_mo
         segment(radiograph, model)
 
 
+@pytest.mark.slow
 def test_a_broken_tensorflow_is_said_and_files_can_be_read(tmp_path, images, model):
     broken = tmp_path / "broken" / "tensorflow"
     broken.mkdir(parents=True)

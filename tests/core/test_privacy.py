@@ -68,6 +68,7 @@ def study(tmp_path, radiograph):
     return folder
 
 
+@pytest.mark.slow
 def test_nothing_that_is_written_or_said_names_the_patient(study, tmp_path, capfd, own_models):
     config = tmp_path / "tiny.json"
     config.write_text(json.dumps(TINY))
@@ -92,6 +93,7 @@ def test_nothing_that_is_written_or_said_names_the_patient(study, tmp_path, capf
         assert named(path.read_bytes()) == [], path
 
 
+@pytest.mark.slow
 def test_cards_logs_and_reports_without_pictures_hold_no_pixels(study, tmp_path, own_models):
     config = tmp_path / "tiny.json"
     config.write_text(json.dumps(TINY))

@@ -21,6 +21,7 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_is_segmented_without_layers(viewer, dock, wait_until, folder, notifications):
     assert not dock["batch_run"].native.isVisible()
     dock.click("batch")

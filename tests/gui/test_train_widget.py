@@ -313,6 +313,7 @@ def docked(widget):
     return widget
 
 
+@pytest.mark.slow
 def test_what_training_says_stays_in_the_dock(viewer, dock, configure, wait_until, hand):
     viewer.add_image(hand, name="hand")
     labels = viewer.add_labels(np.zeros(hand.shape, np.uint8), name="hand_labels")

@@ -298,7 +298,6 @@ def test_a_request_whose_listener_fails_does_not_answer_the_next_one(engine):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_an_engine_that_ignores_cancel_is_replaced_and_a_killed_one_too(engine):
     before = engine.pid
     asked = Asked(engine, tasks.sleep, 600)
@@ -358,7 +357,6 @@ def test_a_changed_environment_waits_for_the_running_request(engine):
     engine.environment = ENVIRONMENT
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_vanished_folder_is_one_error_and_the_next_request_works(left):
     engine = Engine(ENVIRONMENT)
@@ -461,6 +459,7 @@ def training(small_model, own_models, radiograph):
     )
 
 
+@pytest.mark.slow
 def test_training_tells_shows_the_watched_image_and_stops_on_demand(engine, training, radiograph):
     asked = Asked(engine, train_run, training.folder)
     asked.until_running()
