@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import Any
 
+from napari_xnet.engine.folder import make_folder, remove_abandoned
 from napari_xnet.engine.messages import (
     Cancel,
     Channel,
@@ -180,7 +180,8 @@ class _Child:
         self._end = contextlib.ExitStack()
         key = secrets.token_bytes(32)
         try:
-            self.folder = tempfile.mkdtemp(prefix="napari-xnet-")
+            remove_abandoned()
+            self.folder = make_folder()
             self._end.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self._log = Path(self.folder, "log.txt")
             log = self._end.enter_context(self._log.open("wb"))
