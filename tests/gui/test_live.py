@@ -175,6 +175,21 @@ def test_strokes_of_deleted_labels_do_not_count_any_more(viewer, dock, live, wai
 
 
 @pytest.mark.slow
+def test_labels_that_nobody_paints_are_not_saved(viewer, dock, wait_until, tmp_path, qtbot):
+    viewer.open_sample("napari-xnet", "hand")
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    dock.click("live")
+    live = dock.widget._live
+    wait_until(lambda: not live._asking and live.answer is not None)
+    reference = viewer.layers["hand reference"]
+    reference.visible = False
+    reference.visible = True
+    qtbot.wait(2500)
+    assert not list((tmp_path / "data").rglob("*.tif"))
+    reference.paint((300, 300), 1)
+    wait_until(lambda: list((tmp_path / "data").rglob("*.tif")), 20)
+
+
 def test_a_copy_of_the_labels_does_not_overwrite_their_file(viewer, dock, live, file, wait_until):
     labels = viewer.layers.selection.active
     labels.paint((50, 50), 1)

@@ -88,6 +88,8 @@ class PairsTable(QTableWidget):
         self._amounts: _Amounts = {}
         self._stale: set[str] = set()
         self._points: dict[str, tuple[float, ...]] = {}
+        self._changed_ones: set[str] = set()
+        """Ids of layers that were painted, or got other data."""
         """By layer, where the sliders were when it was drawn last."""
         self._counting = False
         self._filling = False
@@ -387,11 +389,15 @@ class PairsTable(QTableWidget):
         layer_id, point = str(event.source.unique_id), tuple(self._viewer.dims.point)
         moved = self._points.get(layer_id, point) != point
         self._points[layer_id] = point
-        # Of "undo" napari only says that the layer is drawn anew, as it does for another slice.
+        if event.type != "set_data":
+            self._changed_ones.add(layer_id)
+        # Of "undo" napari only says that the layer is drawn anew, as it does for another slice,
+        # or when the layer is shown again.
         if event.type != "set_data" or not moved:
             self._stale.add(layer_id)
             self._count_soon.start()
-            self.stroke.emit(event.source)
+            if layer_id in self._changed_ones:
+                self.stroke.emit(event.source)
 
     def _on_inserted(self, event: Event) -> None:
         self._watch(event.value)
