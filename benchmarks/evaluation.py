@@ -25,6 +25,9 @@ from napari_xnet.io.pairing import pair_files
 from napari_xnet.io.samples import sample_path
 from napari_xnet.models import load_model
 
+LINES = 10
+"""Of memory, as it goes on."""
+
 
 def main() -> None:
     """Print seconds per image, the share of the scores, and the most memory taken."""
@@ -41,26 +44,33 @@ def main() -> None:
             predict = stored_predictions(folder / "found")
         else:
             predict = model_predictions(load_model(), Options())
-        scoring = 0.0
+        scoring, done = 0.0, 0
         add = Evaluation.add
 
         def timed(*arguments, **others):
-            nonlocal scoring
+            nonlocal scoring, done
             start = time.perf_counter()
             try:
                 return add(*arguments, **others)
             finally:
                 scoring += time.perf_counter() - start
+                done += 1
+                if done % max(1, call.count // LINES) == 0:
+                    print(f"{done} images: {peak_gib():.2f} GiB", flush=True)
 
         Evaluation.add = timed
         start = time.perf_counter()
         evaluate_files(pairs, predict)
         whole = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"{call.count} images: {whole / call.count:.2f} s per image, of which the scores take "
-        f"{scoring / whole:.0%}; at most {peak:.2f} GiB"
+        f"{scoring / whole:.0%}; at most {peak_gib():.2f} GiB"
     )
+
+
+def peak_gib() -> float:
+    """Most memory that this process has taken so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def write(folder: Path, count: int, size_px: int) -> None:
