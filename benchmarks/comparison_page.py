@@ -41,7 +41,7 @@ _STYLE = """<style>
 .chart text { font: 11px sans-serif; fill: currentColor; }
 .chart .x { text-anchor: middle; } .chart .y { text-anchor: end; }
 .chart .grid { stroke: #8884; fill: none; } .chart .line { fill: none; stroke-width: 2; }
-.chart { max-width: 30rem; } figcaption span { margin-right: 1em; }
+.md-typeset .chart { width: 26rem; max-width: 100%; } figcaption span { margin-right: 1em; }
 figcaption i { display: inline-block; width: .8em; height: .8em; margin-right: .4em; }
 </style>"""
 
@@ -116,8 +116,8 @@ def chart(grouped: dict[Key, list[Row]]) -> str:
                 if (name, other) == (method, size)
             ]
             lines.append(Line(np.log10(sizes), values, method, color))
-    label = "log10 of the training images"
-    return line_chart(lines, label, "accuracy", (0.6, 2.1), (0.5, 0.9))
+    ticks = {float(np.log10(size)): str(size) for size in sizes_of(grouped)}
+    return line_chart(lines, "training images", "accuracy", (0.6, 2.1), (0.5, 0.9), ticks)
 
 
 def differences(grouped: dict[Key, list[Row]]) -> list[str]:

@@ -1,6 +1,6 @@
 """Line charts as SVG: small, sharp at any size, and part of a page without any other file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -30,8 +30,18 @@ def line_chart(
     y_label: str,
     x_range: tuple[float, float] = (0.0, 1.0),
     y_range: tuple[float, float] = (0.0, 1.0),
+    x_ticks: Mapping[float, str] | None = None,
 ) -> str:
     """Draw lines with axes and a legend.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+    x_label, y_label : str
+    x_range, y_range : tuple of float
+        Ends of the axes.
+    x_ticks : mapping from float to str, optional
+        What is written at which places, instead of round numbers.
 
     Returns
     -------
@@ -44,10 +54,10 @@ def line_chart(
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(y_label)} against {escape(x_label)}">'
     ]
-    for value in across.ticks():
+    for value, text in (x_ticks or {value: f"{value:g}" for value in across.ticks()}).items():
         at = across(value)
         parts.append(f'<path class="grid" d="M{at:.1f} {up.start}V{up.end}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{up.start + 16}" class="x">{value:g}</text>')
+        parts.append(f'<text x="{at:.1f}" y="{up.start + 16}" class="x">{escape(text)}</text>')
     for value in up.ticks():
         at = up(value)
         parts.append(f'<path class="grid" d="M{across.start} {at:.1f}H{across.end}"/>')
