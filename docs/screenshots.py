@@ -11,7 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "images"
+FOLDER = Path(__file__).parent.absolute() / "images"
+STROKES = 3
+"""Of the correction that is shown."""
 EPOCHS = 3
 """Of the training that is shown."""
 
@@ -23,18 +25,23 @@ def main() -> None:
         os.environ["NAPARI_CONFIG"] = str(Path(scratch, "napari.yaml"))
         os.environ["NAPARI_XNET_MODELS"] = str(Path(scratch, "models"))
         os.environ["NAPARI_XNET_RUNS"] = str(Path(scratch, "runs"))
+        # Paths that can be seen in a picture should be those of a user.
+        Path(scratch, "radiographs").mkdir()
+        os.chdir(scratch)
         _take(FOLDER)
 
 
 def _take(folder: Path) -> None:
     import napari
+    import numpy as np
     from qtpy.QtCore import QRect
-    from qtpy.QtWidgets import QApplication
+    from qtpy.QtWidgets import QApplication, QFileDialog
 
     from napari_xnet import tissue
     from napari_xnet.widgets.run_view import RunView
 
     sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+    from live_strokes import stroke
     from strokes import scribbles
 
     viewer = napari.Viewer()
@@ -66,6 +73,22 @@ def _take(folder: Path) -> None:
     while "hand_labels" not in viewer.layers:
         wait(0.1)
     shoot("segmented")
+
+    labels = viewer.layers["hand_labels"]
+    labels.mode = "paint"
+    reference = viewer.layers["hand reference"].data
+    painted = np.zeros_like(reference)
+    rng = np.random.default_rng(0)
+    for _ in range(STROKES):
+        stroke(np.asarray(labels.data) != reference, reference, painted, rng)
+        where = painted.nonzero()
+        labels.selected_label = int(painted[where][-1])
+        labels.data_setitem(where, painted[where])
+    shoot("corrected")
+    QFileDialog.getSaveFileName = lambda *_, **__: ("radiographs/hand_labels.tif", "")
+    widget.save()
+    wait(3)
+    shoot("saved")
     viewer.layers.remove("hand_labels")
     viewer.window.remove_dock_widget("all")
 
@@ -79,7 +102,7 @@ def _take(folder: Path) -> None:
     viewer.window.remove_dock_widget("all")
 
     # With the exact labels open, those would be what is trained on.
-    reference = viewer.layers.pop(viewer.layers.index("hand reference")).data
+    viewer.layers.remove("hand reference")
     _, widget = viewer.window.add_plugin_dock_widget("napari-xnet", "Train XNet")
     wait(3)
     widget.new_labels()
