@@ -6,7 +6,9 @@ Usage: python benchmarks/batch.py scaling [--count 48] [--size-px 1500]
 The radiographs are the sample *hand*, enlarged or reduced, each shifted by another number of px.
 
 scaling: images per second of 1 and of 2 workers whose networks have one thread each, and their
-ratio; workers are started, and have loaded the model, before time is taken. Then a worker of two
+ratio; workers are started, and have loaded the model, before time is taken. Since a worker reads
+and writes while its network works, it uses more than one processor if it finds one idle: so the
+same again with each bound to a processor of its own. Then a worker of two
 is killed in the middle of a batch, and the batch is given again: how many images are there, and how
 many were made in the second round.
 
@@ -56,18 +58,29 @@ def main() -> None:
 def scaling(call: argparse.Namespace, scratch: Path) -> None:
     """Print images per second, and what became of a batch of which a worker was killed."""
     images = radiographs(scratch / "images", call.count or 48, call.size_px or 1500)
-    rates = []
-    for workers in (1, 2):
-        with local_pool(workers, threads=1) as client:
-            goal = target(scratch / f"warm{workers}")
-            list(segment_on(client, images[: 4 * workers], goal, find_model(DEFAULT), group=1))
-            goal = target(scratch / f"out{workers}")
-            start = time.perf_counter()
-            outcomes = list(segment_on(client, images, goal, find_model(DEFAULT)))
-            rates.append(len(images) / (time.perf_counter() - start))
-            assert not any(one.error for one in outcomes)
-        print(f"{workers} workers: {rates[-1]:.3f} images per second", flush=True)
-    print(f"ratio {rates[1] / rates[0]:.2f}")
+    for bound in (False, True):
+        rates = []
+        for workers in (1, 2):
+            with local_pool(workers, threads=1) as client:
+                if bound:
+                    for number, worker in enumerate(client.scheduler_info()["workers"]):
+                        client.run(bind, number, workers=[worker])
+                goal = target(scratch / f"warm{workers}{bound}")
+                list(segment_on(client, images[: 4 * workers], goal, find_model(DEFAULT), group=1))
+                goal = target(scratch / f"out{workers}{bound}")
+                start, busy = time.perf_counter(), sum(psutil.cpu_times()[:3])
+                outcomes = list(segment_on(client, images, goal, find_model(DEFAULT)))
+                seconds = time.perf_counter() - start
+                busy = (sum(psutil.cpu_times()[:3]) - busy) / seconds
+                assert not any(one.error for one in outcomes)
+            rates.append(len(images) / seconds)
+            how = "each bound to a processor" if bound else "as they come"
+            print(
+                f"{workers} workers, {how}: {rates[-1]:.2f} images per second, "
+                f"{busy:.2f} processors busy",
+                flush=True,
+            )
+        print(f"ratio {rates[1] / rates[0]:.2f}")
 
     with local_pool(2, threads=1) as client:
         goal = target(scratch / "killed")
@@ -85,6 +98,12 @@ def scaling(call: argparse.Namespace, scratch: Path) -> None:
         for outcome in segment_on(client, images, goal, find_model(DEFAULT), group=4):
             again.add(outcome)
         print(f"again, with {len(images[::10])} results removed: {again}")
+
+
+def bind(processor: int) -> None:
+    """Let this process run on one processor alone."""
+    me = psutil.Process()
+    me.cpu_affinity([me.cpu_affinity()[processor]])
 
 
 def many(call: argparse.Namespace, scratch: Path) -> None:

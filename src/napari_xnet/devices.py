@@ -5,7 +5,10 @@ Keras does not ask them.
 """
 
 import contextlib
+import ctypes
+import functools
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,10 @@ _CPU_INFO = Path("/proc/cpuinfo")
 _FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 _AMPERE = (8, 0)
 """Compute capability of the first graphics cards by NVIDIA with bfloat16."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES = 2**26
+"""What glibc comes to by itself, if it is not told otherwise (mallopt(3))."""
 
 _OUT_OF_MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
 
@@ -26,7 +33,7 @@ def device_name() -> str:
 
 
 def fastest_precision() -> str:
-    """Keras dtype policy for training.
+    """Keras dtype policy in which networks are computed.
 
     Returns
     -------
@@ -49,6 +56,32 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY)
 
 
+def compiled(network: "keras.Model") -> Callable[[Any], Any]:
+    """Compile a network that does not learn, once for images of all sizes.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From (batch, H, W, 1).
+
+    Returns
+    -------
+    callable
+        Of a batch, returns what the network says. Under TensorFlow it is a graph, whose steps
+        are fused where they can be; XLA would compile anew for each size. JAX and PyTorch run the
+        network step by step.
+    """
+    run: Callable[[Any], Any] = functools.partial(network, training=False)
+    match keras.backend.backend():
+        case "tensorflow":
+            tf: Any = importlib.import_module("tensorflow")
+            images = tf.TensorSpec((None, None, None, 1), tf.float32)
+            run = tf.function(run, input_signature=[images])
+        case "torch":
+            run = importlib.import_module("torch").no_grad()(run)
+    return run
+
+
 def limit_threads(count: int) -> None:
     """Let networks use so many processors; before the first one is built, or it has no effect.
 
@@ -62,6 +95,18 @@ def limit_threads(count: int) -> None:
                 threading.set_inter_op_parallelism_threads(1)
         case "torch":
             importlib.import_module("torch").set_num_threads(count)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep what it frees for the next image, where it has glibc.
+
+    Dask's workers are told to give all back at once; maps of a network would be asked for
+    anew, page by page, with each image.
+    """
+    with contextlib.suppress(OSError, TypeError, AttributeError):
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(_M_MMAP_THRESHOLD, _KEPT_BYTES // 2)
+        set_option(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def _graphics_card() -> tuple[str, tuple[int, int]] | None:

@@ -241,8 +241,9 @@ class _Networks(WorkerPlugin):
         """Load the model, once."""
         with self._loading:
             if self._model is None:
-                from napari_xnet.devices import limit_threads
+                from napari_xnet.devices import keep_freed_memory, limit_threads
 
+                keep_freed_memory()
                 limit_threads(self._threads)
                 with tempfile.TemporaryDirectory() as scratch:
                     for name, data in self._files.items():

@@ -1,5 +1,6 @@
 """A model: a network, its weights and its card."""
 
+import functools
 import hashlib
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from napari_xnet.models import weights
 from napari_xnet.models.card import ModelCard
 from napari_xnet.models.features import pixel_features
 from napari_xnet.models.forest import Forest
-from napari_xnet.models.prediction import Polarity, as_seen, asking, predict
+from napari_xnet.models.prediction import Network, Polarity, as_seen, asking, predict
 
 if TYPE_CHECKING:
     from napari_xnet.backend import keras
@@ -33,7 +34,8 @@ class Model:
     ----------
     card : ModelCard
     network : keras.Model
-        From working images (batch, H, W, 1) to probabilities (batch, H, W, 3).
+        From working images (batch, H, W, 1) to probabilities (batch, H, W, 3). The first
+        prediction compiles it: training that follows does not count for this object.
     forest : Forest, optional
         Decides over the network's features, see `live`.
     """
@@ -106,6 +108,13 @@ class Model:
         self.card = self.card.model_copy(update=changes)
         write_folder(Path(folder), {CARD_FILE: self.card.to_json().encode(), **files})
 
+    @functools.cached_property
+    def _compiled(self) -> Network:
+        from napari_xnet.devices import compiled, fastest_precision
+        from napari_xnet.networks.folding import folded
+
+        return compiled(folded(self.network, fastest_precision()))
+
     def predict(
         self,
         images: NDArray[np.float32],
@@ -134,7 +143,7 @@ class Model:
         """
         if self.forest is None:
             return predict(
-                self.network,
+                self._compiled,
                 images,
                 self.card.preprocessing,
                 polarity,
@@ -168,11 +177,11 @@ class Model:
             See `pixel_features`.
         """
         preprocessing = self.card.preprocessing
-        ask = asking(self.network, call_px, check)
+        ask = asking(self._compiled, call_px, check)
         images = as_seen(ask, images, preprocessing, polarity, shadows)
         for image in images:
             (probabilities,) = predict(
-                self.network,
+                self._compiled,
                 image[np.newaxis],
                 preprocessing,
                 "bone bright",

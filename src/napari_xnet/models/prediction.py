@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from napari_xnet import tissue
 from napari_xnet.models.card import Preprocessing
 
-if TYPE_CHECKING:
-    from napari_xnet.backend import keras
-
 Polarity = Literal["auto", "bone bright", "bone dark"]
 """Which way round a radiograph is; ``"auto"`` if that is to be found out."""
 
 POLARITIES: tuple[Polarity, ...] = get_args(Polarity)
+
+Network = Callable[[Any], Any]
+"""Probabilities (batch, H, W, 3), a tensor, of images (batch, H, W, 1)."""
 
 Asked = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
 """What a network says of images at a scale, see `asking`."""
@@ -32,7 +32,7 @@ _LEAST_CERTAINTY = np.float32(0.02)
 
 
 def predict(
-    network: "keras.Model",
+    network: Network,
     images: NDArray[np.float32],
     preprocessing: Preprocessing,
     polarity: Polarity = "auto",
@@ -45,7 +45,8 @@ def predict(
 
     Parameters
     ----------
-    network : keras.Model
+    network : callable
+        Keras' model, or the same `devices.compiled`.
     images : ndarray of float32, shape (N, H, W)
         Working images of one size, H and W multiples of 8.
     preprocessing : Preprocessing
@@ -165,7 +166,7 @@ def _exposed(image: NDArray[np.float32], shadow: NDArray[np.bool_]) -> NDArray[n
 
 
 def asking(
-    network: "keras.Model",
+    network: Network,
     call_px: int | None = None,
     check: Callable[[], None] | None = None,
 ) -> Asked:
@@ -173,7 +174,8 @@ def asking(
 
     Parameters
     ----------
-    network : keras.Model
+    network : callable
+        Keras' model, or the same `devices.compiled`.
     call_px, check
         See `predict`.
 
@@ -197,7 +199,7 @@ def asking(
             batch: Any = images[start : start + count, ..., np.newaxis]
             if reduced != size:
                 batch = keras.ops.image.resize(batch, reduced, antialias=True)
-            answer = network(batch, training=False)
+            answer = network(batch)
             if reduced != size:
                 answer = keras.ops.image.resize(answer, size)
             answers.append(np.asarray(keras.ops.convert_to_numpy(answer), np.float32))

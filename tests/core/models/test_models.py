@@ -14,6 +14,8 @@ import pytest
 import safetensors.numpy
 
 from napari_xnet.errors import ModelError, XNetError
+from napari_xnet.io.reading import read_image
+from napari_xnet.io.samples import sample_path
 from napari_xnet.models import (
     ModelCard,
     check_new_name,
@@ -28,6 +30,7 @@ from napari_xnet.models import (
     weights,
 )
 from napari_xnet.models.model import CARD_FILE, WEIGHTS_FILE, Model
+from napari_xnet.models.prediction import predict
 from napari_xnet.models.store import free_name
 
 
@@ -503,6 +506,16 @@ def test_the_default_model_is_whole_and_its_card_complete(default_model):
     assert default_model.network.count_params() == 737_555
     assert card.licence == "BSD-3-Clause"
     assert Path(folder).parent.name == "models"
+
+
+def test_the_way_it_is_computed_does_not_change_the_labels(default_model):
+    image = read_image(sample_path("hand")).data
+    seen = default_model.card.preprocessing
+    working = seen.working_image(image).data[np.newaxis]
+    found = default_model.predict(working)
+    plain = predict(default_model.network, working, seen)
+    assert (found.argmax(axis=-1) == plain.argmax(axis=-1)).mean() > 0.999
+    np.testing.assert_allclose(found, plain, atol=0.05)
 
 
 @pytest.mark.parametrize("kind", ["folder of files", "file"])
