@@ -39,11 +39,12 @@ def folded(network: "keras.Model", dtype: str) -> "keras.Model":
             return inputs[0]
         return layer(*inputs, **options)
 
-    found = keras.models.clone_model(network, clone_function=copy, call_function=call)
+    layers = keras.Model(network.input, network.output)  # without loss and optimiser
+    found = keras.models.clone_model(layers, clone_function=copy, call_function=call)
     for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            continue
         values = layer.get_weights()
+        if isinstance(layer, keras.layers.BatchNormalization) or not values:
+            continue
         block = layer.name.removesuffix("_conv")
         if block != layer.name:
             norm = network.get_layer(f"{block}_norm")
