@@ -63,8 +63,8 @@ def _take(folder: Path) -> None:
 
     _, widget = viewer.window.add_plugin_dock_widget("napari-xnet", "Segment radiograph")
     wait()
-    last = widget._parts["status"].native
-    bottom = last.mapTo(widget, last.rect().bottomLeft()).y()
+    last = widget._batch.widgets[0].native
+    bottom = last.mapTo(widget, last.rect().bottomLeft()).y() + 4
     rows = QRect(0, 0, widget.width(), bottom)
     widget.grab(rows).save(str(folder / "dock.png"))
 
