@@ -1,5 +1,10 @@
 """What networks run on."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 
 from napari_xnet import devices
@@ -52,3 +57,26 @@ def test_this_machine_has_a_device_with_a_name():
 )
 def test_out_of_memory_is_recognised(error, is_memory):
     assert devices.is_out_of_memory(error) == is_memory
+
+
+if platform.libc_ver()[0] == "glibc":
+
+    def test_freed_memory_is_kept_for_the_next_image():
+        code = (
+            "import resource, numpy as np; from napari_xnet.devices import keep_freed_memory\n"
+            "def faults():\n"
+            "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+            "    for _ in range(20): np.ones(2**21)\n"  # 16 MiB, 4096 pages of 4 KiB
+            "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+            "np.ones(2**21); given_back = faults(); keep_freed_memory(); faults()\n"
+            "print(given_back, faults())"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"},  # as Dask starts its workers
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        given_back, kept = map(int, done.stdout.split())
+        assert kept < given_back / 4
