@@ -241,6 +241,19 @@ def test_keys_choose_the_class_and_strokes_are_counted(viewer, dock, wait_until,
     assert (labels.mode, labels.selected_label) == ("erase", 3)
 
 
+def test_a_label_that_is_no_class_is_said(viewer, dock, wait_until, hand):
+    viewer.add_image(hand, name="hand")
+    wait_until(lambda: dock["new_labels"].enabled, 5)
+    dock.click("new_labels")
+    wait_until(lambda: viewer.help.startswith("use <1>"), 5)
+    for _ in range(3):
+        press(viewer, "=")  # napari's key for the next label
+    assert viewer.layers["hand_labels"].selected_label == 4
+    assert viewer.layers["hand_labels"].help.startswith("4 is no class of tissue: use <1>")
+    press(viewer, "3")
+    assert viewer.layers["hand_labels"].help.startswith("use <1>")
+
+
 def test_one_paints_on_what_one_sees(viewer, dock, open_dock, wait_until, hand):
     images = [viewer.add_image(hand[::step], name=f"hand {step}") for step in (1, -1, 1)]
     table = dock.widget._table

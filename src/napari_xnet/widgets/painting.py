@@ -106,7 +106,9 @@ class ClassKeys:
             for key, action in list(layer.keymap.items()):
                 if action in _SELECT.values():
                     layer.bind_key(key, None)
-            layer.events.mode.disconnect(_explain)
+            if isinstance(layer, Labels):
+                layer.events.mode.disconnect(_explain)
+                layer.events.selected_label.disconnect(_explain)
 
     def _on_inserted(self, event: Event) -> None:
         bind_class_keys(event.value)
@@ -119,11 +121,14 @@ def bind_class_keys(layer: Layer) -> None:
             layer.bind_key(str(value), select, overwrite=True)
         # After napari, whose help names the keys as they are elsewhere.
         layer.events.mode.connect(_explain, position="last")
+        layer.events.selected_label.connect(_explain, position="last")
         layer.help = _HELP
 
 
 def _explain(event: Event) -> None:
-    event.source.help = _HELP
+    layer = event.source
+    known = layer.selected_label in (tissue.UNLABELLED, *(one.value for one in tissue.CLASSES))
+    layer.help = _HELP if known else f"{layer.selected_label} is no class of tissue: {_HELP}"
 
 
 def _selecting(value: int) -> Callable[[Labels], None]:
