@@ -390,6 +390,26 @@ def test_uncertainty_is_a_layer_that_comes_and_goes(viewer, dock, live, wait_unt
 
 
 @pytest.mark.slow
+def test_uncertainty_of_another_stack_is_not_shown(viewer, dock, wait_until, hand):
+    dock["uncertainty"].value = True
+    for name in ("first", "second"):
+        viewer.add_image(np.stack([hand, hand[:, ::-1]]), name=name)
+        viewer.dims.set_point(0, 0)
+        if name == "first":
+            wait_until(lambda: dock["new_labels"].enabled, 5)
+            dock.click("live")
+        wait_until(
+            lambda name=name: f"{name} (live)" in viewer.layers and "uncertainty" in viewer.layers
+        )
+        unsure = viewer.layers["uncertainty"].data
+        wait_until(lambda unsure=unsure: unsure[0].any(), 30)
+        if name == "first":
+            viewer.dims.set_point(0, 1)
+            wait_until(lambda unsure=unsure: unsure[1].any(), 30)
+    wait_until(lambda: not unsure[1].any(), 30)
+
+
+@pytest.mark.slow
 def test_deleting_its_layer_turns_it_off(viewer, dock, live):
     viewer.layers.remove("hand (live)")
     assert not dock["live"].value

@@ -97,6 +97,7 @@ class Live(QObject):
         self._life = Lifetime(dock)
         self._prediction = PassingLabels(viewer, "live")
         self._unsure: Image | None = None
+        self._unsure_of: object = None
         self._shows_uncertainty = False
         self._asking = self._again = False
         self._is_preparing = False
@@ -431,6 +432,9 @@ class Live(QObject):
                 self._viewer.layers.selection.active = active
             for name, value in place.items():
                 setattr(self._unsure, name, value)
+            if self._unsure_of != shown.image.unique_id:
+                self._unsure.data[:] = 0  # it was of another stack
+                self._unsure_of = shown.image.unique_id
             self._unsure.data[shown.index] = values
             self._unsure.refresh()
 
