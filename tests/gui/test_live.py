@@ -215,13 +215,15 @@ def test_what_is_opened_is_not_written_before_it_is_painted(viewer, dock, file, 
     viewer.open([file], plugin="napari-xnet")
     viewer.open([other], plugin="napari-xnet")
     wait_until(lambda: dock["new_labels"].enabled, 5)
+    labels = viewer.layers["hand_labels"]
+    wait_until(lambda: dock.widget._table.labels_of(viewer.layers["hand"]) == labels, 10)
     dock.click("live")
     live = dock.widget._live
     wait_until(lambda: live.answer is not None)
     wait_until(lambda: not dock.widget._live_panel._to_save, 20)
     wait_until(lambda: not dock.widget._live_panel._saving, 20)
     assert other.read_bytes() == before
-    viewer.layers["hand_labels"].paint((50, 50), 1)
+    labels.paint((50, 50), 1)
     wait_until(lambda: other.read_bytes() != before, 20)
 
 

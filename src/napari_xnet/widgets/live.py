@@ -31,6 +31,7 @@ from napari_xnet.widgets.pairs_table import PairsTable
 from napari_xnet.widgets.parts import Lifetime
 from napari_xnet.widgets.passing_labels import PassingLabels
 from napari_xnet.widgets.preferences import Preferences
+from napari_xnet.widgets.task import elsewhere
 from napari_xnet.widgets.warm_up import no_garbage_collection
 
 if TYPE_CHECKING:
@@ -549,7 +550,8 @@ def _answer(engine: Engine, job: _Job) -> tuple[Answer | None, Exception | None]
         index = job.shown.index
         image = None if job.knows_image else job.radiographs.read(index, _nothing)
         pair = LivePair(job.shown.key, image, _paint_of(job.shown.labels, index))
-        found = engine.run(live_answer, job.settings, pair, job.gone, job.with_uncertainty)
+        with elsewhere():
+            found = engine.run(live_answer, job.settings, pair, job.gone, job.with_uncertainty)
     except Exception as error:
         return None, error
     return found, None
@@ -592,7 +594,8 @@ def _prepare(engine: Engine, job: _Ahead) -> _Seen:
                 continue
             known = one.key in job.known
             image = None if known else Radiographs.of(one.image).read(one.index, _nothing)
-            answer = engine.run(live_prepare, job.settings, LivePair(one.key, image, paint))
+            with elsewhere():
+                answer = engine.run(live_prepare, job.settings, LivePair(one.key, image, paint))
         except Forgotten:
             return _Seen(None, None, False, unpainted, one.key, job.revisions)
         except Exception:
@@ -608,7 +611,8 @@ def _prepare(engine: Engine, job: _Ahead) -> _Seen:
 def _keep(engine: Engine, settings: LiveSettings, folder: Path) -> tuple[Exception | None]:
     # A worker that returns an error itself would raise it.
     try:
-        engine.run(live_keep, settings, folder)
+        with elsewhere():
+            engine.run(live_keep, settings, folder)
     except Exception as error:
         return (error,)
     return (None,)

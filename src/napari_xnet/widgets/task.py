@@ -1,13 +1,14 @@
 """What a dock does in a thread of its own: one piece of work at a time, which can be cancelled."""
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from magicgui.widgets import ProgressBar
 from napari.qt.threading import thread_worker
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QThreadPool, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_xnet.engine import Progress
@@ -111,6 +112,21 @@ def show_share(bar: ProgressBar, news: Progress) -> None:
     bar.value = int(1000 * news.done / news.total) if news.total else 0
 
 
+@contextlib.contextmanager
+def elsewhere() -> Iterator[None]:
+    """Leave this worker's place to another one, while it waits for another process.
+
+    Qt runs no more workers at a time than there are processors: on a small machine a training
+    would keep everything else from being counted and saved.
+    """
+    pool = QThreadPool.globalInstance()
+    pool.releaseThread()
+    try:
+        yield
+    finally:
+        pool.reserveThread()
+
+
 class _News(QObject):
     """Carries news from a worker's thread to the window's."""
 
@@ -126,6 +142,7 @@ def _run(
         # Its result becomes Labels layers, which would be slow before that.
         while (warming := warm_up_labels()).is_alive() and not cancel.is_set():
             warming.join(0.05)
-        return work(report, cancel), None
+        with elsewhere():
+            return work(report, cancel), None
     except Exception as error:
         return None, error
