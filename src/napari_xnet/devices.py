@@ -76,7 +76,8 @@ def compiled(network: "keras.Model") -> Callable[[Any], Any]:
         case "tensorflow":
             tf: Any = importlib.import_module("tensorflow")
             images = tf.TensorSpec((None, None, None, 1), tf.float32)
-            run = tf.function(run, input_signature=[images])
+            # No control flow depends on values, and AutoGraph leaves files behind when killed.
+            run = tf.function(run, input_signature=[images], autograph=False)
         case "torch":
             run = importlib.import_module("torch").no_grad()(run)
     return run

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 
@@ -80,3 +81,24 @@ if platform.libc_ver()[0] == "glibc":
         )
         given_back, kept = map(int, done.stdout.split())
         assert kept < given_back / 4
+
+
+_SEGMENT_AND_DIE = """
+import os, signal
+import numpy as np
+import napari_xnet as nx
+nx.segment(np.random.default_rng(0).random((64, 64), dtype="float32"))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes end otherwise on Windows")
+def test_a_killed_process_leaves_no_files(tmp_path):
+    died = subprocess.run(
+        [sys.executable, "-c", _SEGMENT_AND_DIE],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        check=False,
+        capture_output=True,
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
