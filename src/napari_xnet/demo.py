@@ -11,30 +11,35 @@ from napari_xnet.io.samples import sample_path
 
 SAMPLE = "hand"
 
+_QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+"""What QtPy can build on."""
 
-def has_display() -> bool:
-    """Whether a window can be opened.
+
+def why_no_window() -> str | None:
+    """Tell why no window can be opened here.
 
     Returns
     -------
-    bool
-        Tried out in another process: where it fails, Qt ends the process.
+    str or None
+        A sentence without its stop; None if a window can be opened. That is tried out in
+        another process: where it fails, Qt ends the process.
     """
-    if os.environ.get("QT_QPA_PLATFORM") in ("offscreen", "minimal"):
-        return False
-    if sys.platform == "linux" and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
-        return False
-    if importlib.util.find_spec("qtpy") is None:
-        return False
+    is_mute = os.environ.get("QT_QPA_PLATFORM") in ("offscreen", "minimal")
+    has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if is_mute or (sys.platform == "linux" and not has_screen):
+        return "There is no display"
+    if not any(map(importlib.util.find_spec, _QT)):
+        return "There is no Qt (pip install 'napari[all]' brings it)"
     trial = "from qtpy.QtWidgets import QApplication; QApplication([])"
     try:
-        return not subprocess.run(
-            [sys.executable, "-c", trial], capture_output=True, timeout=60
-        ).returncode
-    except subprocess.TimeoutExpired:
-        return False
+        subprocess.run([sys.executable, "-c", trial], capture_output=True, timeout=60, check=True)
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+        missing = (
+            ", most often for want of libraries of the system (the documentation lists them "
+            'in "Install", "Linux without a desktop")'
+        )
+        return f"Qt cannot open a window{missing if sys.platform == 'linux' else ''}"
+    return None
 
 
 def show() -> None:

@@ -29,6 +29,7 @@ ELSEWHERE = (
     "pip install",
     "source .venv/bin/activate",
     ".venv/bin/tox",
+    "sudo apt-get install ",  # a test of its own looks at it
     "dask ",  # the tests of the cluster do that
     "conda ",
     "echo ",
@@ -39,8 +40,8 @@ ELSEWHERE = (
 """Beginnings of commands that are no matter of these tests."""
 
 
-def pages_tool():
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
+def tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -80,9 +81,9 @@ OWN = [
 
 
 def test_generated_pages_are_up_to_date():
-    tool = pages_tool()
-    for name, text in tool.pages().items():
-        assert (tool.FOLDER / name).read_text("utf-8") == text, "run python tools/reference.py"
+    reference = tool("reference")
+    for name, text in reference.pages().items():
+        assert (reference.FOLDER / name).read_text("utf-8") == text, "run python tools/reference.py"
 
 
 def test_other_commands_name_files_that_are_there():
@@ -94,6 +95,11 @@ def test_other_commands_name_files_that_are_there():
             assert (ROOT / script[1]).is_file(), (page, command)
         else:
             assert command.startswith(ELSEWHERE), (page, command)
+
+
+def test_the_libraries_to_install_are_those_that_qt_loads():
+    (command,) = {line for _, line in shell_lines() if line.startswith("sudo apt-get install")}
+    assert command.split()[3:] == list(tool("system_libraries").LIBRARIES)
 
 
 def parse(arguments):
@@ -111,7 +117,7 @@ def test_commands_in_the_text_name_files_and_options_that_are_there():
             # Capitals stand for something; without options it is only named.
             if " -" in inline and not re.search(r"\b[A-Z]{3,}", inline):
                 parse(own_command(inline.replace("\n", " ")))
-        known = set(re.findall(r"--[a-z][a-z-]+", pages_tool().command_line()))
+        known = set(re.findall(r"--[a-z][a-z-]+", tool("reference").command_line()))
         for inline in re.findall(r"`(--[a-z][a-z-]+)[^`]*`", text):
             assert inline in known, (page, inline)
 

@@ -9,7 +9,7 @@ def test_demo_opens_a_window_and_segments(make_napari_viewer, wait_until, monkey
     monkeypatch.setattr(napari, "Viewer", lambda title: viewer)
     monkeypatch.setattr(napari, "run", lambda: wait_until(lambda: "hand_labels" in viewer.layers))
 
-    assert demo.has_display()
+    assert demo.why_no_window() is None
     demo.show()
     assert viewer.layers["hand_labels"].data.min() == 1
     assert any("Segment radiograph" in name for name in viewer.window.dock_widgets)

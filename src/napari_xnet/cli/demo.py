@@ -19,9 +19,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _demo(_: argparse.Namespace) -> int:
-    if demo.has_display():
-        demo.show()
-    else:
-        say("There is no display, or no Qt (pip install 'napari[all]'): the result goes to files.")
+    if trouble := demo.why_no_window():
+        say(f"{trouble}: the result goes to files.")
         print(*demo.write(Path("napari-xnet-demo")), sep="\n")
+    else:
+        demo.show()
     return DONE

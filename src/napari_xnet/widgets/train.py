@@ -11,7 +11,6 @@ from magicgui.widgets import PushButton
 from napari.layers import Image
 from napari.qt.threading import thread_worker
 from napari.utils.notifications import show_error, show_info, show_warning
-from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QPoint, QSize, Qt, QTimer
 from qtpy.QtWidgets import QMenu, QSizePolicy
@@ -129,7 +128,6 @@ class TrainWidget(ScrolledDock):
         self._resume_button.changed.connect(self.resume)
         self._stop_button.changed.connect(self.stop_and_keep)
         self._cancel_button.changed.connect(self.cancel)
-        self._viewer.events.theme.connect(self._refresh)
         Preferences.on_models_folder_changed(self._on_models_folder_changed)
         self._refresh()
         self._look_for_runs()
@@ -473,10 +471,6 @@ class TrainWidget(ScrolledDock):
             self._run_view.end("")
         # Live segmentation needs no class: the model knows those that nobody painted.
         self._advice.native.setVisible(bool(advice) and not running and not self._live.is_on)
-        warning = get_theme(self._viewer.theme).warning.as_hex()
-        # Yellow letters cannot be read on a light ground.
-        look = f"border-left: 3px solid {warning}; padding-left: 6px;"
-        self._advice.native.setStyleSheet(look)
         self._new_button.enabled = self._table.current_image() is not None
         self._import_button.enabled = self._new_button.enabled
         self._start_button.enabled = not running

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_xnet import __version__
+from napari_xnet import __version__, demo
 from napari_xnet.backend import keras
 from napari_xnet.inference import segment
 from napari_xnet.io import write_labels
@@ -493,6 +493,19 @@ def test_the_demo_without_a_display_writes_files_and_says_where(run, monkeypatch
     # The colours of the classes show: green beam, orange soft tissue, blue bone.
     red, green, blue = (picture[labels == value].mean(axis=0).argmax() for value in (2, 1, 3))
     assert (red, green, blue) == (0, 1, 2)
+
+
+def test_the_demo_tells_a_missing_display_from_a_broken_qt(run, monkeypatch):
+    monkeypatch.setenv("QT_QPA_PLATFORM", "there is no such platform")
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(sys, "platform", "linux")
+    code, _, err = run("demo")
+    assert code == 0
+    assert "Qt cannot open a window, most often for want of libraries" in err
+    monkeypatch.setattr(demo, "_QT", ("a_qt_that_is_not_installed",))
+    code, _, err = run("demo")
+    assert code == 0
+    assert "pip install 'napari[all]'" in err
 
 
 def test_the_demo_says_why_it_cannot_write(run, monkeypatch):
