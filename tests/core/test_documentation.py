@@ -129,12 +129,12 @@ def workspace(tmp_path, monkeypatch, radiograph, small_model):
     monkeypatch.setenv("NAPARI_XNET_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("NAPARI_XNET_RUNS", str(tmp_path / "runs"))
     masks = 1 + np.digitize(radiograph, np.quantile(radiograph, (0.4, 0.8))).astype(np.uint8)
-    for folder in ("radiographs", "labels", "masks", "new", "found"):
+    for folder in ("radiographs", "labels", "masks", "aside", "new", "ten", "found"):
         Path(folder).mkdir()
     for name in "ab":
-        tifffile.imwrite(Path("radiographs", f"{name}.tif"), radiograph)
-        tifffile.imwrite(Path("new", f"{name}.tif"), radiograph)
-        for folder in ("radiographs", "labels", "found"):
+        for folder in ("radiographs", "aside", "new", "ten"):
+            tifffile.imwrite(Path(folder, f"{name}.tif"), radiograph)
+        for folder in ("radiographs", "labels", "aside", "found"):
             write_labels(Path(folder, f"{name}_labels.tif"), masks)
         tifffile.imwrite(Path("masks", f"{name}.tif"), masks - 1)
     tifffile.imwrite("radiograph.tif", radiograph)
